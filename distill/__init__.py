@@ -1,0 +1,11 @@
+"""A laboratory for distilling large models into small ones: compose, sweep, prove, export.
+
+Floors, an import only goes down (checked by ``tests/test_floors.py``)::
+
+    6  __main__
+    5  cli
+    4  training | sweeps
+    3  losses | teachers | evaluation
+    2  signals | alignment | data | students | rollouts | reports | export
+    1  models, then types, then errors | ranges | rows | layers | divergences
+"""

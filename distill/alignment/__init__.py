@@ -1,0 +1,1 @@
+"""From the teacher's tokens to the student's; identity where the tokenizers are equal."""

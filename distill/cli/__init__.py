@@ -1,0 +1,1 @@
+"""Verbs of the command line; the only room that ever sees a config."""

@@ -1,0 +1,1 @@
+"""A student as a file that others run, re-checked after it is written."""

@@ -1,0 +1,1 @@
+"""Tables, curves, heatmaps and pages from rows alone."""

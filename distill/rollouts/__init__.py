@@ -1,0 +1,1 @@
+"""Who writes the text that a step trains on."""

@@ -1,0 +1,1 @@
+"""How a student is made: pretrained, layer_drop, from_scratch."""

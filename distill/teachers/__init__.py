@@ -1,0 +1,1 @@
+"""From a batch to what a teacher says about it; each declares what it provides."""

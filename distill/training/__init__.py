@@ -1,0 +1,1 @@
+"""The one LightningModule, exact resume, callbacks."""

@@ -1,0 +1,204 @@
+"""The words of the house: what flows through a step, and the one legend of shape letters.
+
+    B rows of a batch     S positions of a row     N supervised tokens of a batch
+    V vocabulary          D width of a state       L layers        H attention heads
+    C tokens of a chunk   K teacher tokens kept by a sparse signal
+
+``p`` is the teacher, ``q`` the student, ``T`` the temperature. A contract is a frozen dataclass: filled by one
+side, only read by the other.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+Need = Literal["logits", "topk", "sampled", "token_logprob", "hidden", "attention", "text"]
+"""What a loss may ask of a teacher's signal and what a teacher may offer."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One micro-batch. The position that predicts a target is chosen once, in the data; no loss ever shifts.
+
+    Attributes:
+        inputs: passed as ``student(**inputs)``; ``input_ids`` is (B, S).
+        teacher_inputs: passed as ``teacher(**teacher_inputs)``; another tokenizer, prompt or modality may differ.
+        positions: (N,) int64, ``b * S + s`` of the student's position that predicts ``targets[n]``.
+        teacher_positions: (N,) int64, the same in ``teacher_inputs``.
+        targets: (N,) int64, the token predicted there. Tokens of one sample stand together, in order.
+        owners: (N,) int64, index into ``samples``: whose token it is.
+        samples: content hash (sha256, hex) of each sample's input ids and of what else was shown with them.
+        bytes: UTF-8 bytes that the targets spell: the denominator of bits per byte.
+    """
+
+    inputs: Mapping[str, Tensor]
+    teacher_inputs: Mapping[str, Tensor]
+    positions: Tensor
+    teacher_positions: Tensor
+    targets: Tensor
+    owners: Tensor
+    samples: tuple[str, ...]
+    bytes: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """N, the number of supervised tokens."""
+        return self.targets.numel()
+
+    def to(self, device: torch.device | str) -> "Batch":
+        return replace(
+            self,
+            inputs={key: value.to(device) for key, value in self.inputs.items()},
+            teacher_inputs={key: value.to(device) for key, value in self.teacher_inputs.items()},
+            **{
+                name: getattr(self, name).to(device)
+                for name in ("positions", "teacher_positions", "targets", "owners")
+            },
+        )
+
+
+@dataclass(frozen=True)
+class Head:
+    """What turns a final state into logits: ``cap * tanh(scale * (h W^T + b) / cap)``, without the cap if None.
+
+    Attributes:
+        weight: (V, D). Rows beyond the vocabulary that teacher and student share are already cut off.
+        bias: (V,) or None.
+        scale: a factor on the logits (Cohere's ``logit_scale``, Granite's ``1 / logits_scaling``).
+        softcap: Gemma 2's ``final_logit_softcapping``, or None.
+    """
+
+    weight: Tensor
+    bias: Tensor | None = None
+    scale: float = 1.0
+    softcap: float | None = None
+
+    @property
+    def vocabulary(self) -> int:
+        return self.weight.shape[0]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(…, D) -> (…, V), the naive form: for measures and tests. Training goes through ``losses/vocabulary.py``."""
+        logits = hidden @ self.weight.T
+        logits = logits if self.bias is None else logits + self.bias
+        return self.shaped(logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits)
+
+    def shaped(self, logits: Tensor) -> Tensor:
+        """Scale and soft cap, applied to the raw product."""
+        logits = logits if self.scale == 1.0 else logits * self.scale
+        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
+
+    def cut(self, vocabulary: int) -> "Head":
+        """The head of the first ``vocabulary`` ids: surplus logits become −inf, exactly."""
+        bias = None if self.bias is None else self.bias[:vocabulary]
+        return replace(self, weight=self.weight[:vocabulary], bias=bias)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a step wants from a model beside its final state; empty for plain distillation."""
+
+    layers: bool = False
+    attentions: bool = False
+    modules: tuple[str, ...] = ()
+
+    def __or__(self, other: "Request") -> "Request":
+        modules = tuple(dict.fromkeys(self.modules + other.modules))
+        return Request(self.layers or other.layers, self.attentions or other.attentions, modules)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model answered at the supervised positions.
+
+    Attributes:
+        hidden: (N, D) final normalised state, the head's input.
+        head: what turns it into logits.
+        layers: L + 1 tensors (N, D), the embedding's output first; empty unless requested.
+        attentions: L tensors (N, H, S), probabilities over the row's keys; empty unless requested.
+        modules: (B, S, …) outputs of modules by path, as requested.
+    """
+
+    hidden: Tensor
+    head: Head
+    layers: tuple[Tensor, ...] = ()
+    attentions: tuple[Tensor, ...] = ()
+    modules: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """The sizes of a model, known without its weights: what losses with projections prepare from."""
+
+    layers: int
+    width: int
+    heads: int
+    vocabulary: int
+    parameters: int
+    embedding_parameters: int
+
+    @property
+    def flops_per_token(self) -> float:
+        """Of one forward pass, 2 per weight that is multiplied: every parameter but the input embedding's look-up
+        (a tied head multiplies its rows, so they count once). Attention scores are left out."""
+        return 2.0 * (self.parameters - self.embedding_parameters)
+
+
+class Signal(ABC):
+    """What the teacher said about N positions, on a support of its own.
+
+    A signal gives two log-probabilities on one support for a chunk of C positions. ``chunk`` fetches raw tensors
+    (a product with the teacher's head, a read from disk); ``pair`` is a pure function of them, so that it can be
+    compiled together with every loss that reads it.
+    """
+
+    provides: ClassVar[frozenset[str]]
+
+    @abstractmethod
+    def chunk(self, rows: slice) -> tuple[Tensor, ...]:
+        """The teacher's tensors for these positions; no gradient."""
+
+    @abstractmethod
+    def pair(self, chunk: tuple[Tensor, ...], logits: Tensor, temperature: float | Tensor) -> tuple[Tensor, Tensor]:
+        """(log p, log q), each (C, K'), float32 or wider, both softened by ``temperature``.
+
+        Args:
+            chunk: from ``chunk``.
+            logits: (C, V) the student's logits at temperature 1, float32 or wider.
+            temperature: of both sides.
+        """
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where in the training a step stands."""
+
+    step: int
+    steps: int
+
+    @property
+    def progress(self) -> float:
+        """0 at the first step, 1 at the last."""
+        return self.step / max(self.steps - 1, 1)
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What an objective made of a micro-batch: sums over its supervised tokens, not means.
+
+    The step divides gradients and logged values once, by the supervised tokens of the whole optimiser step over
+    all micro-batches and ranks; so cutting a batch differently changes nothing.
+
+    Attributes:
+        total: scalar, sum_i weight_i * term_i, with a gradient.
+        terms: unweighted sums by name, detached, in nats (or the loss's own unit).
+        tokens: N.
+    """
+
+    total: Tensor
+    terms: Mapping[str, Tensor]
+    tokens: int
