@@ -132,7 +132,13 @@ class Outputs:
 
 @dataclass(frozen=True)
 class ModelShape:
-    """The sizes of a model, known without its weights: what losses with projections prepare from."""
+    """The sizes of a model, known without its weights: what losses with projections prepare from.
+
+    Attributes:
+        parameters: a tied matrix counted once.
+        embedding_parameters: of the input embedding, whether or not the head is tied to it.
+        tied: the head is that same matrix.
+    """
 
     layers: int
     width: int
@@ -140,12 +146,14 @@ class ModelShape:
     vocabulary: int
     parameters: int
     embedding_parameters: int
+    tied: bool = False
 
     @property
     def flops_per_token(self) -> float:
         """Of one forward pass, 2 per weight that is multiplied: every parameter but the input embedding's look-up
         (a tied head multiplies its rows, so they count once). Attention scores are left out."""
-        return 2.0 * (self.parameters - self.embedding_parameters)
+        looked_up = 0 if self.tied else self.embedding_parameters
+        return 2.0 * (self.parameters - looked_up)
 
 
 class Signal(ABC):
