@@ -50,6 +50,14 @@ class ResourceStop(DistillError):
     code = 4
 
 
+class Interrupted(DistillError):
+    """A signal asked the run to stop, and it did, at a checkpoint (exit 128 + the signal's number)."""
+
+    def __init__(self, place: str, signal: int, reason: str) -> None:
+        super().__init__(place, reason, remedy="the same command goes on from there")
+        self.code = 128 + signal
+
+
 def _shortened(value: object, limit: int = 120) -> str:
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -171,7 +171,9 @@ class Signal(ABC):
         """The teacher's tensors for these positions; no gradient."""
 
     @abstractmethod
-    def pair(self, chunk: tuple[Tensor, ...], logits: Tensor, temperature: float | Tensor) -> tuple[Tensor, Tensor]:
+    def pair(
+        self, chunk: tuple[Tensor, ...], logits: Tensor, temperature: float | Tensor
+    ) -> tuple[Tensor, Tensor]:
         """(log p, log q), each (C, K'), float32 or wider, both softened by ``temperature``.
 
         Args:

@@ -1,0 +1,147 @@
+"""The one LightningModule. Its training step is the whole story, in six verbs:
+
+*roll* (the rollout may replace the text) → *answer* (the student, at supervised positions) → *teach* (the teacher's
+signal, no gradient) → *align* (into student tokens) → *weigh* (the objective: a total and its named parts) → *log*.
+
+Nothing here branches on a method or a modality: with ``rollout=data`` and ``alignment=identity`` two verbs are
+identities, and a run without a teacher is the same sentence with a teacher that has nothing to say.
+
+Left out on purpose: Lightning's validation loop and ``self.log``. ``callbacks`` decide when to validate, so that a
+resumed run does it at the same steps; values are logged every n steps, without a device synchronisation in between.
+"""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from distill.alignment.alignment import Alignment
+from distill.errors import NumericalStop
+from distill.losses.cross_entropy import CrossEntropy
+from distill.losses.objective import Objective
+from distill.models import answer
+from distill.rollouts.rollout import Rollout
+from distill.teachers.teacher import Teacher
+from distill.training.optim import Optim
+from distill.training.randomness import reseed
+from distill.training.tally import Tally
+from distill.types import Batch, Moment
+
+
+class Distiller(pl.LightningModule):
+    """A student learning from a teacher.
+
+    Only the student and the objective (projections, adaptive states) are submodules: the teacher is no
+    ``nn.Module``, so it is neither trained, nor checkpointed, nor wrapped by DDP or FSDP.
+
+    Args:
+        student: the model to train.
+        objective: sums named losses over supervised tokens.
+        teacher: answers each batch; ``NoTeacher`` for plain training.
+        rollout: who writes the text.
+        alignment: from the teacher's tokens to the student's.
+        optim: makes the optimiser and its schedule.
+        steps: optimiser steps of the whole run, the horizon of every schedule.
+        seed: every random draw of micro-step k is a function of (seed, k, rank).
+        vocabulary: ids that both models share; None for all of the student's.
+        log_every: optimiser steps between two logged points.
+    """
+
+    def __init__(
+        self,
+        student: PreTrainedModel,
+        objective: Objective,
+        teacher: Teacher,
+        rollout: Rollout,
+        alignment: Alignment,
+        optim: Optim,
+        steps: int,
+        seed: int = 0,
+        vocabulary: int | None = None,
+        log_every: int = 10,
+    ) -> None:
+        super().__init__()
+        self.student = student
+        self.objective = objective
+        self.likelihood = Objective({"nats_per_token": CrossEntropy()})
+        self.teacher, self.rollout, self.alignment, self.optim = teacher, rollout, alignment, optim
+        self.steps, self.seed, self.vocabulary, self.log_every = steps, seed, vocabulary, log_every
+        self.tally = Tally()
+        self.logged_at = time.perf_counter()
+        self.logged_tokens = 0
+
+    def on_fit_start(self) -> None:
+        self.teacher.to(self.device)
+        self.student.train()
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        moment = Moment(self.global_step, self.steps)
+        reseed(self.seed, self._micro_step(index), self.global_rank)
+        batch = self.rollout.roll(batch, self.student, moment)
+        outputs = answer(self.student, batch.inputs, batch.positions, self.objective.request, self.vocabulary)
+        signal = self.teacher.teach(batch, self.objective.request)
+        signal = self.alignment.align(signal, batch)
+        weighed = self.objective(outputs, signal, batch, moment)
+        self.tally.add(weighed, batch)
+        return weighed.total
+
+    def validation_step(self, batch: Batch, index: int) -> Tensor:
+        """The summed cross-entropy of a batch in nats, the measure that chooses a run's best point."""
+        outputs = answer(
+            self.student, batch.inputs, batch.positions, self.likelihood.request, self.vocabulary
+        )
+        return self.likelihood(outputs, None, batch, Moment(self.global_step, self.steps)).total
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Turn summed gradients into means over the supervised tokens of the whole step, once.
+
+        Lightning has divided each micro-batch's loss by the number of micro-batches, DDP and FSDP have divided by the
+        number of ranks; both are undone here, because a mean of means is wrong when lengths differ.
+        """
+        tokens = self.tally.close(self.trainer)
+        scale = self.trainer.accumulate_grad_batches * self.trainer.world_size / tokens
+        gradients = [
+            p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None
+        ]
+        torch._foreach_mul_(gradients, scale)
+        norm = torch.nn.utils.get_total_norm(gradients)
+        self._refuse_non_finite(norm)
+        if (self.global_step + 1) % self.log_every == 0 or self.global_step == 0:
+            self._log(norm, optimizer.param_groups[0]["lr"])
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        optimizer, schedule = self.optim.build(self.named_parameters(), self.steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["teacher_passes"] = self.teacher.passes
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.teacher.passes = checkpoint["teacher_passes"]
+
+    def _micro_step(self, index: int) -> int:
+        accumulated = self.trainer.accumulate_grad_batches
+        return self.global_step * accumulated + index % accumulated
+
+    def _refuse_non_finite(self, norm: Tensor) -> None:
+        if not torch.isfinite(norm):
+            raise NumericalStop(
+                f"step {self.global_step}",
+                f"the gradient's norm is {norm.item()}",
+                value=f"samples {', '.join(sample[:12] for sample in self.tally.samples)}",
+                remedy="lower the learning rate or set trainer.gradient_clip_val; the last checkpoint is untouched",
+            )
+
+    def _log(self, norm: Tensor, learning_rate: float) -> None:
+        now, tokens = time.perf_counter(), self.tally.seen
+        values = {f"loss/{name}": value for name, value in self.tally.means().items()}
+        values |= {"gradient_norm": norm.item(), "learning_rate": learning_rate}
+        if self.global_step > 0:
+            values["tokens_per_second"] = (tokens - self.logged_tokens) / (now - self.logged_at)
+        self.logged_at, self.logged_tokens = now, tokens
+        for logger in self.loggers:
+            logger.log_metrics(values, step=self.global_step + 1)

@@ -1,0 +1,50 @@
+"""What a step's micro-batches add up to before the step is taken: sums on the device, read only when logged."""
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from distill.errors import BadInput
+from distill.types import Batch, Weighed
+
+
+class Tally:
+    """Adds micro-batches of one optimiser step; ``close`` turns sums into means over all ranks' tokens."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.tokens = 0
+        self.samples: list[str] = []
+        self.seen = 0
+        self._closed: dict[str, Tensor] = {}
+        self._closed_tokens = 1
+
+    def add(self, weighed: Weighed, batch: Batch) -> None:
+        terms = {**weighed.terms, "total": weighed.total.detach()}
+        self.sums = {
+            name: self.sums[name] + value if name in self.sums else value for name, value in terms.items()
+        }
+        self.tokens += weighed.tokens
+        self.samples.extend(batch.samples)
+
+    def close(self, trainer: pl.Trainer) -> int:
+        """End the step: the supervised tokens of all micro-batches and ranks, at least one."""
+        names = sorted(self.sums)
+        packed = torch.stack([self.sums[name].double().sum() for name in names])
+        tokens = torch.tensor(float(self.tokens), dtype=torch.float64, device=packed.device)
+        if trainer.world_size > 1:
+            packed, tokens = trainer.strategy.reduce((packed, tokens), reduce_op="sum")
+        self._closed = dict(zip(names, packed, strict=True))
+        self._closed_tokens = int(tokens.item()) if trainer.world_size > 1 else self.tokens
+        if self._closed_tokens == 0:
+            raise BadInput(
+                "data", "a whole step holds no supervised token", remedy="raise data.sequence_length"
+            )
+        self.seen += self._closed_tokens
+        self.sums, self.tokens = {}, 0
+        return self._closed_tokens
+
+    def means(self) -> dict[str, float]:
+        """Of the step last closed, in nats per supervised token; forgets whose samples they were."""
+        self.samples = []
+        return {name: (value / self._closed_tokens).item() for name, value in self._closed.items()}

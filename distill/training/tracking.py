@@ -1,0 +1,168 @@
+"""Where training says what it measured: the run's own ``metrics.jsonl`` first, then a mirror elsewhere.
+
+The local file is the truth. A tracker (W&B, TensorBoard, CSV) gets the same numbers; if it fails, that is counted,
+said once, and the training goes on.
+"""
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+from distill.rows import METRICS, Row, append
+
+UNITS = {"learning_rate": "1", "gradient_norm": "nats/token", "tokens_per_second": "tokens/s"}
+SPLITS = ("validation",)
+
+
+class RowLogger(Logger):
+    """Lightning's logger interface on ``metrics.jsonl``. A name's ``validation/`` prefix becomes the row's split."""
+
+    def __init__(self, folder: Path, subject: str, seed: int) -> None:
+        super().__init__()
+        self.file, self.subject, self.seed = folder / METRICS, subject, seed
+
+    @property
+    def name(self) -> str:
+        return self.subject
+
+    @property
+    def version(self) -> str:
+        return "0"
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        append(self.file, [self._row(name, value, step or 0) for name, value in metrics.items()])
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """The resolved config lies beside the file as ``config.yaml``."""
+
+    def _row(self, name: str, value: float, step: int) -> Row:
+        split, _, metric = name.rpartition("/") if name.split("/")[0] in SPLITS else ("train", "", name)
+        return Row(
+            self.subject, metric, float(value), UNITS.get(metric, "nats/token"), split, step, self.seed
+        )
+
+
+class Mirror(Logger):
+    """The same numbers in a tracker; a tracker that fails is left alone from then on.
+
+    Args:
+        logger: any Lightning logger.
+        subject: names of every subject but the student get it as a prefix.
+        report: told once, in words, when the tracker fails.
+    """
+
+    def __init__(self, logger: Logger, subject: str, report: Callable[[str], None]) -> None:
+        super().__init__()
+        self.logger, self.subject, self.report = logger, subject, report
+        self.lost = 0
+
+    @property
+    def name(self) -> str | None:
+        return self.logger.name
+
+    @property
+    def version(self) -> int | str | None:
+        return self.logger.version
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        prefix = "" if self.subject == "student" else f"{self.subject}/"
+        self._try(
+            lambda: self.logger.log_metrics({prefix + key: value for key, value in metrics.items()}, step)
+        )
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        self._try(lambda: self.logger.log_hyperparams(params))
+
+    def finalize(self, status: str) -> None:
+        self._try(lambda: self.logger.finalize(status))
+
+    def _try(self, tell: Callable[[], object]) -> None:
+        if self.lost:
+            self.lost += 1
+            return
+        try:
+            tell()
+        except Exception as problem:  # a tracker may fail in any way; what it missed stands in metrics.jsonl
+            self.lost += 1
+            self.report(f"{type(self.logger).__name__} failed ({problem}); metrics.jsonl goes on alone")
+
+
+class Tracker(ABC):
+    """Opens the mirror of a run."""
+
+    @abstractmethod
+    def open(self, folder: Path, name: str, config: Mapping[str, Any], tags: list[str]) -> Logger | None:
+        """A Lightning logger that writes below ``folder``, or None for no mirror."""
+
+
+class Wandb(Tracker):
+    """Weights & Biases, offline unless asked; ``wandb sync`` later uploads the same rows.
+
+    Args:
+        project: W&B's project.
+        mode: ``offline`` writes below the run folder; ``online`` needs an account; ``disabled`` writes nothing.
+        entity: W&B's user or team.
+        group: runs of one sweep share it.
+    """
+
+    def __init__(
+        self,
+        project: str = "distill",
+        mode: Literal["offline", "online", "disabled"] = "offline",
+        entity: str | None = None,
+        group: str | None = None,
+    ) -> None:
+        self.project, self.mode, self.entity, self.group = project, mode, entity, group
+
+    def open(self, folder: Path, name: str, config: Mapping[str, Any], tags: list[str]) -> Logger | None:
+        import wandb
+
+        wandb.setup(settings=wandb.Settings(silent=True, console="off"))
+        return WandbLogger(
+            name=name,
+            save_dir=folder,
+            project=self.project,
+            entity=self.entity,
+            group=self.group,
+            tags=tags,
+            config=dict(config),
+            mode=self.mode,
+            log_model=False,
+            settings=wandb.Settings(silent=True, console="off", disable_git=True, save_code=False),
+        )
+
+
+class Csv(Tracker):
+    """One ``metrics.csv`` below the run folder."""
+
+    def open(self, folder: Path, name: str, config: Mapping[str, Any], tags: list[str]) -> Logger | None:
+        return CSVLogger(folder, name="csv")
+
+
+class TensorBoard(Tracker):
+    """Event files below the run folder (extra ``tensorboard``)."""
+
+    def open(self, folder: Path, name: str, config: Mapping[str, Any], tags: list[str]) -> Logger | None:
+        return TensorBoardLogger(folder, name="tensorboard")
+
+
+class NoTracker(Tracker):
+    """``metrics.jsonl`` alone."""
+
+    def open(self, folder: Path, name: str, config: Mapping[str, Any], tags: list[str]) -> Logger | None:
+        return None
+
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    print(text, file=sys.stderr)
