@@ -1,0 +1,35 @@
+"""What every family sums with: expectations in which an impossible token counts for nothing, 0 · log 0 = 0.
+
+Masks are put before the arithmetic, not after it, so that gradients are finite too: ``where(mask, inf * 0,
+0)`` has a finite value and a NaN gradient.
+"""
+
+import torch
+from torch import Tensor
+
+
+def expectation(log_a: Tensor, value: Tensor) -> Tensor:
+    """sum_v a_v · value_v over tokens with a_v > 0: (…, K), (…, K) -> (…,)."""
+    a = log_a.exp()
+    present = a > 0
+    return (a * torch.where(present, value, 0.0)).sum(-1)
+
+
+def kl(log_a: Tensor, log_b: Tensor) -> Tensor:
+    """KL(a ‖ b): (…, K), (…, K) -> (…,). Infinite where a has mass and b has none."""
+    return expectation(log_a, log_a - log_b)
+
+
+def kl_to_mixture(log_a: Tensor, log_b: Tensor, share: float | Tensor) -> Tensor:
+    """KL(a ‖ (1 − w) a + w b), w = ``share`` of b: (…, K), (…, K) -> (…,).
+
+    Exact relative to w: for small w the mixture is nearly a and log1p keeps what a difference of logarithms
+    would lose, which is what lets a Jensen-Shannon divergence be divided by its weight.
+    """
+    present = log_a > -torch.inf
+    gap = torch.where(present, log_b - log_a, 0.0)  # log(b / a)
+    w = torch.as_tensor(share, dtype=gap.dtype, device=gap.device)
+    step = w * torch.expm1(gap.clamp(max=30.0))  # mixture / a − 1
+    near = torch.log1p(step.clamp(-0.5, 0.5))
+    far = torch.logaddexp(torch.log1p(-w), torch.log(w) + gap)
+    return expectation(log_a, -torch.where(step.abs() < 0.5, near, far))

@@ -1,0 +1,63 @@
+"""Generalised Jensen-Shannon divergence, as it stands and normalised so that its ends are the two KLs.
+
+Bounded, hence finite for any two distributions, excluded tokens included.
+"""
+
+from torch import Tensor
+
+from distill.divergences.expectation import kl_to_mixture
+from distill.divergences.kl import forward_kl, reverse_kl
+from distill.ranges import Fraction
+
+
+def jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction | Tensor = 0.5) -> Tensor:
+    """Generalised Jensen-Shannon divergence; both ends of its weight are 0.
+
+    Formula: β KL(p ‖ m) + (1 − β) KL(q ‖ m), m = β p + (1 − β) q
+    Source: Agarwal et al. (2024). On-Policy Distillation of Language Models: Learning from Self-Generated
+        Mistakes. arXiv:2306.13649
+
+    Args:
+        log_p: (…, K) the teacher's log-probabilities.
+        log_q: (…, K) the student's.
+        teacher_weight: β, of the teacher in the mixture and in the sum. TRL's and Liger's ``beta`` is the
+            same; KDFlow's is 1 − β.
+
+    Returns:
+        (…,) nats, at most the entropy of a coin of bias β.
+
+    TRL and Liger return forward and reverse KL at β = 0 and 1, where this formula gives 0 (their sweep
+    jumps); use ``normalised_jensen_shannon`` for a sweep that reaches the KLs continuously.
+    """
+    return teacher_weight * kl_to_mixture(log_p, log_q, 1 - teacher_weight) + (
+        1 - teacher_weight
+    ) * kl_to_mixture(log_q, log_p, teacher_weight)
+
+
+def normalised_jensen_shannon(
+    log_p: Tensor, log_q: Tensor, teacher_weight: Fraction | Tensor = 0.5
+) -> Tensor:
+    """Jensen-Shannon over β(1 − β): runs continuously from forward KL (β = 0) to reverse KL (β = 1).
+
+    Formula: [β KL(p ‖ m) + (1 − β) KL(q ‖ m)] / (β (1 − β)), m = β p + (1 − β) q
+    Source: Agarwal et al. (2024). On-Policy Distillation of Language Models: Learning from Self-Generated
+        Mistakes. arXiv:2306.13649
+
+    Args:
+        log_p: (…, K) the teacher's log-probabilities.
+        log_q: (…, K) the student's.
+        teacher_weight: β. Near p = q the value and gradient do not depend on it, so a sweep of β compares
+            shapes and not step sizes.
+
+    Returns:
+        (…,) nats.
+
+    The paper proves the limit for JSD / β; dividing by both weights gives it at both ends. A scheduled β is
+    kept 1e-6 away from the ends, a plain number reaches them exactly.
+    """
+    if isinstance(teacher_weight, Tensor):
+        teacher_weight = teacher_weight.clamp(1e-6, 1 - 1e-6)
+    elif teacher_weight in (0, 1):
+        return reverse_kl(log_p, log_q) if teacher_weight else forward_kl(log_p, log_q)
+    forward = kl_to_mixture(log_p, log_q, 1 - teacher_weight) / (1 - teacher_weight)
+    return forward + kl_to_mixture(log_q, log_p, teacher_weight) / teacher_weight

@@ -1,0 +1,77 @@
+"""What every loss is, and the two kinds there are.
+
+A *vocabulary* loss needs the student's logits: it is evaluated inside the one pass over the vocabulary, on a
+chunk of C tokens at a time, so that no (N, V) tensor ever exists. A *state* loss needs anything else (hidden
+states, attention) and is evaluated once beside the pass. Both give one value a token; weights, sums and
+temperatures shared by several losses belong to ``objective.py``.
+
+A loss is a module: what it learns or adapts lives in it, is optimised and checkpointed with the objective,
+and is never part of the student.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from distill.losses import citation
+from distill.losses.chunk import Chunk
+from distill.losses.quantity import Quantity
+from distill.types import Batch, ModelShape, Moment, Outputs, Request, Signal
+
+
+class Loss(nn.Module, ABC):
+    """One named term of an objective.
+
+    Attributes:
+        needs: what it asks of a teacher's signal; compared with what the teacher provides before a weight is
+            loaded.
+        weight: its factor in the objective's total; a number, a schedule, or something learned.
+    """
+
+    needs: ClassVar[frozenset[str]]
+
+    def __init__(self, weight: float | Quantity = 1.0) -> None:
+        super().__init__()
+        self.weight = weight
+
+    @property
+    def request(self) -> Request:
+        """What it wants from both models beside their final states."""
+        return Request()
+
+    def prepare(self, student: ModelShape, teacher: ModelShape | None) -> None:
+        """Make what depends on the models' sizes (projections). Called once, before the optimiser is
+        built."""
+        return
+
+    def observe(self, value: Tensor, tokens: int, moment: Moment) -> None:
+        """Hear the term's sum over this micro-batch (detached), in training only. Adaptive losses learn from
+        it."""
+        return
+
+    def formula(self) -> str:
+        """The term with its numbers in it, without its weight."""
+        return citation.line(type(self), "Formula")
+
+    def sources(self) -> list[str]:
+        """The papers that this term, as configured, stands on."""
+        return citation.lines(type(self), "Source")
+
+
+class VocabularyLoss(Loss):
+    """Evaluated inside the one pass. Must depend on its arguments and its own numbers only: it may be
+    compiled."""
+
+    @abstractmethod
+    def forward(self, chunk: Chunk) -> Tensor:
+        """One value a token: (C,), float32 or wider."""
+
+
+class StateLoss(Loss):
+    """Evaluated once beside the pass, on all supervised tokens."""
+
+    @abstractmethod
+    def forward(self, outputs: Outputs, signal: Signal | None, batch: Batch) -> Tensor:
+        """One value a token: (N,), float32 or wider. What has no token of its own is spread evenly over
+        them."""

@@ -1,0 +1,216 @@
+"""The one pass over the vocabulary: every loss that needs logits, chunk by chunk, gradient included.
+
+Logits of C supervised tokens are made, every term is evaluated on them, the terms' gradients are summed into
+one gradient on the logits, and that is multiplied back onto the hidden states and the head at once, in the
+forward pass. So no (N, V) tensor ever exists: the pass holds a few (C, V) buffers and one (V, D), whatever N
+is, and a second or third divergence costs its elementwise part only.
+
+Left out on purpose: gradients of gradients, and checkpointing on top (the gradients are already made).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+from distill.losses.chunk import Chunk
+from distill.losses.loss import VocabularyLoss
+from distill.losses.quantity import Quantity, number
+from distill.products import add_product, product, widened, working_dtype
+from distill.types import Head, Outputs, Signal
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What a pass reads beside the tensors that it differentiates.
+
+    Attributes:
+        losses: I vocabulary losses; the first ``active`` of them have a weight and get a gradient.
+        active: how many.
+        temperature: shared by every loss that has none of its own.
+        head: the student's: its scale and soft cap (its tensors are passed separately, for their gradients).
+        signal: what the teacher said about the N tokens, or None.
+        targets: (N,) int64.
+        size: C.
+    """
+
+    losses: tuple[VocabularyLoss, ...]
+    active: int
+    temperature: float | Quantity
+    head: Head
+    signal: Signal | None
+    targets: Tensor
+    size: int
+
+    def learned(self) -> list[Tensor]:
+        """The active losses' own parameters and the shared temperature's, each once."""
+        owners = chain(self.losses[: self.active], [self.temperature])
+        parameters = chain.from_iterable(o.parameters() for o in owners if isinstance(o, torch.nn.Module))
+        weights = {
+            id(p)
+            for loss in self.losses
+            if isinstance(loss.weight, Quantity)
+            for p in loss.weight.parameters()
+        }
+        return list({id(p): p for p in parameters if p.requires_grad and id(p) not in weights}.values())
+
+    def evaluate(self, raw: Tensor, targets: Tensor, told: tuple[Tensor, ...]) -> list[Tensor]:
+        """Every loss on a chunk's raw products: I tensors (C,). Active ones first, so that what they share
+        with the others (a softened pair) carries their gradient."""
+        chunk = Chunk(self.head.shaped(raw), targets, self.signal, told, number(self.temperature))
+        values = [loss(chunk) for loss in self.losses[: self.active]]
+        with torch.no_grad():
+            return values + [loss(chunk) for loss in self.losses[self.active :]]
+
+    def walk(
+        self, hidden: Tensor, weight: Tensor, bias: Tensor | None
+    ) -> Iterator[tuple[slice, Tensor, Tensor, tuple[Tensor, ...]]]:
+        """For each chunk: its rows, its states (C, D), its raw products (C, V) in a buffer that the next
+        chunk overwrites, and what the teacher said. ``weight`` is in a working dtype."""
+        tokens = hidden.shape[0]
+        buffer = hidden.new_empty(
+            min(self.size, tokens), weight.shape[0], dtype=widened(weight.dtype)
+        )  # (C, V)
+        for start in range(0, tokens, self.size):
+            rows = slice(start, min(start + self.size, tokens))
+            states = hidden[rows].to(weight.dtype)  # (C, D)
+            raw = product(states, weight.T, out=buffer[: rows.stop - rows.start])  # (C, V)
+            if bias is not None:
+                raw += bias
+            yield rows, states, raw, () if self.signal is None else self.signal.chunk(rows)
+
+
+def weigh(outputs: Outputs, this: Pass, weights: Sequence[float | Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Evaluate all losses of a pass.
+
+    Args:
+        outputs: the student's final states (N, D) and head.
+        this: the losses, active ones first.
+        weights: of the active losses, numbers or 0-d tensors that may carry a gradient.
+
+    Returns:
+        the total sum_i w_i · sum_n term_i[n], with gradients to the states, the head, the losses' parameters
+        and learned weights; the unweighted sums (I,), detached; and a 0-d number that is finite if all
+        gradients are.
+    """
+    hidden, head = outputs.hidden, this.head
+    assert hidden.shape[0] == this.targets.shape[0], "one target for each supervised position"
+    dtype = widened(working_dtype(hidden, head.weight))
+    factors = [torch.as_tensor(weight, dtype=dtype, device=hidden.device) for weight in weights]
+    factor = torch.stack(factors) if factors else hidden.new_zeros(0, dtype=dtype)  # (active,)
+    with torch.autocast(
+        hidden.device.type, enabled=False
+    ):  # which would round the products to half precision
+        if not torch.is_grad_enabled():
+            sums = _values(this, hidden, head.weight, head.bias, dtype)
+            return (factor * sums[: this.active]).sum(), sums, sums.new_zeros(())
+        return _OnePass.apply(this, hidden, head.weight, head.bias, factor, *this.learned())
+
+
+def _values(this: Pass, hidden: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
+    sums = hidden.new_zeros(len(this.losses), dtype=dtype)
+    weight = weight.to(working_dtype(hidden, weight))
+    for rows, _, raw, told in this.walk(hidden, weight, bias):
+        sums += _summed(this.evaluate(raw, this.targets[rows], told), sums)
+    return sums
+
+
+def _summed(values: list[Tensor], like: Tensor) -> Tensor:
+    return (
+        torch.stack([value.detach().sum().to(like.dtype) for value in values])
+        if values
+        else like.new_zeros(0)
+    )
+
+
+class _OnePass(torch.autograd.Function):
+    """total, sums, health = f(hidden, weight, bias, factors, learned…), its gradients made on the way."""
+
+    @staticmethod
+    def forward(ctx, this: Pass, hidden, weight, bias, factors, *learned):
+        gradients = _Gradients(ctx, hidden, weight, bias, learned)
+        sums = factors.new_zeros(len(this.losses))
+        operand = weight.detach().to(working_dtype(hidden, weight))
+        for rows, states, raw, told in this.walk(
+            hidden.detach(), operand, None if bias is None else bias.detach()
+        ):
+            with torch.enable_grad():
+                leaf = raw.detach().requires_grad_()
+                values = this.evaluate(leaf, this.targets[rows], told)
+                sums += _summed(values, sums)
+                slopes = _slopes(values[: this.active], factors, [leaf, *learned])
+            gradients.add(rows, states, operand, *slopes)
+        total = (factors * sums[: this.active]).sum()
+        health = gradients.health(total)
+        ctx.gradients, ctx.sums = gradients, sums[: this.active].clone()
+        ctx.mark_non_differentiable(sums, health)
+        return total, sums, health
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_total, _sums, _health):  # type: ignore[override]
+        made = ctx.gradients.scaled(grad_total)
+        return (None, *made[:3], ctx.sums * grad_total if ctx.needs_input_grad[4] else None, *made[3:])
+
+
+def _slopes(values: list[Tensor], factors: Tensor, inputs: list[Tensor]) -> tuple[Tensor | None, ...]:
+    """Gradients of sum_i factor_i · sum_n value_i[n] on the inputs; None where nothing depends on one."""
+    pulled = [
+        (value.sum(), factor) for value, factor in zip(values, factors, strict=True) if value.requires_grad
+    ]
+    if not pulled:
+        return (None,) * len(inputs)
+    ends, starts = zip(*((value, factor.to(value.dtype)) for value, factor in pulled), strict=True)
+    return torch.autograd.grad(ends, inputs, starts, allow_unused=True)
+
+
+class _Gradients:
+    """The gradients of a pass as they grow; only those that somebody asked for are made."""
+
+    def __init__(
+        self, ctx: FunctionCtx, hidden: Tensor, weight: Tensor, bias: Tensor | None, learned
+    ) -> None:
+        wanted = ctx.needs_input_grad  # type: ignore[attr-defined]
+        self._dtypes = [None if t is None else t.dtype for t in (hidden, weight, bias, *learned)]
+
+        def room(asked: bool, like: Tensor | None) -> Tensor | None:
+            wide = None if like is None else widened(working_dtype(hidden, weight, like))
+            return torch.zeros_like(like, dtype=wide) if asked and like is not None else None
+
+        self.hidden = room(wanted[1], hidden)  # (N, D)
+        self.weight = room(wanted[2], weight)  # (V, D)
+        self.bias = room(wanted[3], bias)  # (V,)
+        self.learned = [torch.zeros_like(parameter) for parameter in learned]
+
+    def add(self, rows: slice, states: Tensor, operand: Tensor, logits: Tensor | None, *learned) -> None:
+        """Add a chunk's: ``logits`` is the gradient (C, V) on its raw products."""
+        for total, part in zip(self.learned, learned, strict=True):
+            if part is not None:
+                total += part
+        if logits is None:
+            return
+        if self.hidden is not None:
+            product(logits, operand, out=self.hidden[rows])
+        if self.weight is not None:
+            add_product(self.weight, logits.T, states)
+        if self.bias is not None:
+            self.bias += logits.sum(0)
+
+    def health(self, like: Tensor) -> Tensor:
+        """A 0-d number that is finite if every gradient is."""
+        made = (
+            [self.hidden, self.bias, *self.learned] if self.hidden is not None else [self.weight, self.bias]
+        )
+        return sum((tensor.sum() for tensor in made if tensor is not None), start=like.new_zeros(()))
+
+    def scaled(self, factor: Tensor) -> list[Tensor | None]:
+        """Times the incoming gradient, in each tensor's own dtype; a factor of 1 on the CPU costs nothing."""
+        one = not factor.is_cuda and factor.item() == 1.0
+        made = [self.hidden, self.weight, self.bias, *self.learned]
+        return [
+            None if tensor is None else (tensor if one else tensor * factor).to(dtype)
+            for tensor, dtype in zip(made, self._dtypes, strict=True)
+        ]

@@ -1,0 +1,47 @@
+"""A teacher's final state and its head: the whole vocabulary for D numbers a position.
+
+The default signal. Logits are made for a chunk of positions when a loss asks for them and dropped again, so
+no (N, V) tensor exists; they are exact at every temperature, where a top-K store is tied to the one it was
+drawn at.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Tensor
+
+from distill.products import product, working_dtype
+from distill.signals.softening import pair
+from distill.types import Head, Signal
+
+
+@dataclass(frozen=True)
+class Hidden(Signal):
+    """softmax(head(h) / T) over the whole vocabulary.
+
+    Attributes:
+        hidden: (N, D) final normalised state, any floating dtype.
+        head: the teacher's, cut to the vocabulary it shares with the student.
+    """
+
+    hidden: Tensor
+    head: Head
+    provides: ClassVar[frozenset[str]] = frozenset({"logits", "hidden"})
+    _weight: Tensor = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Widened once a signal: once a chunk would cost a tenth of the product itself.
+        weight = self.head.weight.detach()
+        object.__setattr__(self, "_weight", weight.to(working_dtype(self.hidden, weight)))
+
+    def chunk(self, rows: slice) -> tuple[Tensor, ...]:
+        logits = product(self.hidden[rows].detach(), self._weight.T)  # (C, V), float32 or wider
+        if self.head.bias is not None:
+            logits += self.head.bias.detach()
+        return (self.head.shaped(logits),)
+
+    def pair(
+        self, chunk: tuple[Tensor, ...], logits: Tensor, temperature: float | Tensor
+    ) -> tuple[Tensor, Tensor]:
+        (teacher,) = chunk
+        return pair(teacher, logits, temperature)
