@@ -1,0 +1,124 @@
+"""Models that lie inside an installed Python package, and GGUF files turned into safetensors once.
+
+A package is found by ``find_spec`` and never imported: a model wheel may import a runtime that is not
+installed, or anything else. A GGUF takes twenty seconds and more to load and cannot be saved again as it is,
+so its safetensors version is kept in the cache folder under the hash of its bytes.
+
+Left out on purpose: quantised arithmetic. A GGUF is widened to float32 once, and that is the model from then
+on.
+"""
+
+import hashlib
+import importlib.util
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as bars
+
+from distill.errors import BadInput, ResourceStop
+
+log = logging.getLogger(__name__)
+
+CONVERSION = "1"
+"""Part of the key: raised when the conversion itself changes."""
+
+
+def folder_in_wheel(name: str) -> Path | None:
+    """The model folder, or the one GGUF file, of a package; None if the package is not installed.
+
+    Raises:
+        BadInput: the name is no package name, or the package holds no model or several.
+    """
+    if not name.isidentifier():  # a dotted name would import its parent
+        raise BadInput(f"wheel {name}", "is no package name", remedy="write it as in `import name`, without dots")
+    try:
+        spec = importlib.util.find_spec(name)
+    except ValueError:
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    root = Path(next(iter(spec.submodule_search_locations)))
+    folders = [root, *sorted(child for child in root.iterdir() if child.is_dir())]
+    found = [folder for folder in folders if (folder / "config.json").is_file()]
+    found = found or sorted(root.glob("*.gguf"))
+    if len(found) != 1:
+        raise BadInput(f"wheel {name}", f"holds {len(found)} models where one is expected", value=str(root))
+    return found[0]
+
+
+def converted(file: Path, cache: Path | None = None) -> Path:
+    """The transformers folder made from a GGUF file, made now if it is not in the cache.
+
+    Two processes may ask at once: one converts, the other waits. A killed one leaves a draft that the next
+    one sweeps away.
+
+    Raises:
+        BadInput: it is no GGUF of a causal language model, or the ``gguf`` package is missing.
+        ResourceStop: the cache folder cannot be written.
+    """
+    folder = default_cache() if cache is None else Path(cache)
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256")
+    digest.update(CONVERSION.encode())
+    whole = folder / "models" / f"{file.stem}-{digest.hexdigest()[:12]}"
+    if whole.is_dir():
+        return whole
+    try:
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{whole}.lock"):
+            for left in whole.parent.glob(f"{whole.name}.draft-*"):
+                shutil.rmtree(left)
+            if not whole.is_dir():
+                draft = whole.with_name(f"{whole.name}.draft-{os.getpid()}")
+                _convert(file, draft)
+                os.rename(draft, whole)
+    except OSError as problem:
+        raise ResourceStop(str(whole), f"cannot be written ({problem.strerror or problem})") from problem
+    return whole
+
+
+def default_cache() -> Path:
+    """``$XDG_CACHE_HOME/distill`` or ``~/.cache/distill``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "distill"
+
+
+@contextmanager
+def without_bars(wanted: bool = True) -> Iterator[None]:
+    """Reading a local file needs no progress bar of transformers' own; a download does."""
+    showing = bars.is_progress_bar_enabled()
+    if wanted:
+        bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if showing:
+            bars.enable_progress_bar()
+
+
+def _convert(file: Path, draft: Path) -> None:
+    log.info("%s: converting to safetensors, once; about half a minute for 135M parameters", file.name)
+    if missing := [name for name in ("gguf", "accelerate") if importlib.util.find_spec(name) is None]:
+        raise BadInput(str(file), f"needs {' and '.join(missing)} to be read", remedy="pip install 'distill-lab[gguf]'")
+    try:
+        with without_bars():
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+            model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+    except Exception as problem:  # the reader raises what it likes at a file that is no GGUF
+        raise BadInput(str(file), f"cannot be read as GGUF ({problem})") from problem
+    # The loader marks the widened model as quantised, and save_pretrained then refuses to write it.
+    for mark in ("hf_quantizer", "is_quantized", "quantization_method"):
+        vars(model).pop(mark, None)
+    vars(model.config).pop("quantization_config", None)
+    with without_bars():
+        model.save_pretrained(draft)
+        tokenizer.save_pretrained(draft)
+    for saved in draft.iterdir():
+        with saved.open("rb") as opened:
+            os.fsync(opened.fileno())
