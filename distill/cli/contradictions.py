@@ -1,0 +1,66 @@
+"""What no single key can say: two settings that exclude each other, a loss that asks what its teacher cannot say."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from distill.cli.definitions import Definition, attribute, find
+from distill.errors import BadInput
+
+REMEDIES = {
+    "logits": "use teacher=live or teacher=nursery, or remove the loss (~objective.losses.{loss})",
+    "hidden": "use a teacher that runs here (teacher=live), or remove the loss (~objective.losses.{loss})",
+    "attention": "use a teacher that runs here (teacher=live), or remove the loss (~objective.losses.{loss})",
+}
+REMEDY = "choose another teacher or another loss (distill list teachers)"
+
+
+def contradictions(config: dict[str, Any], origin: Callable[[str], str]) -> list[BadInput]:
+    """Every contradiction of a bound config, in words."""
+    return [*_two_corpora(config, origin), *_needless_control(config, origin), *_unmet_needs(config, origin)]
+
+
+def _two_corpora(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
+    data = config.get("data")
+    if isinstance(data, dict) and data.get("path") and data.get("name"):
+        place = f"{origin('data.path')} data.path, data.name"
+        yield BadInput(place, f"got {data['path']!r} and {data['name']!r}, expected one of the two")
+
+
+def _needless_control(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
+    teacher = _class_of(config.get("teacher"))
+    silent = teacher is not None and attribute(teacher, "provides") == frozenset()
+    if silent and config.get("control", "none") != "none":
+        reason = f"got {config['control']!r}, expected none: without a teacher the student is its own control"
+        yield BadInput(f"{origin('control')} control", reason, remedy="write control=none")
+
+
+def _unmet_needs(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
+    teacher = _class_of(config.get("teacher"))
+    provided = attribute(teacher, "provides") if teacher else None
+    if teacher is None or not isinstance(provided, frozenset):
+        return
+    for key, loss in _nodes(config.get("objective"), "objective"):
+        definition = _class_of(loss)
+        needs = attribute(definition, "needs") if definition else None
+        for need in sorted(needs - provided) if isinstance(needs, frozenset) else []:
+            said = ", ".join(sorted(provided)) or "nothing"
+            reason = f"needs {need!r} of the teacher, but {teacher.name} provides {said}"
+            remedy = REMEDIES.get(need, REMEDY).format(loss=key.rpartition(".")[2])
+            yield BadInput(f"{origin(key)} {key}", reason, remedy=remedy)
+
+
+def _nodes(value: object, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every part below a key."""
+    if isinstance(value, dict):
+        if "_target_" in value:
+            yield key, value
+        for name, inner in value.items():
+            yield from _nodes(inner, f"{key}.{name}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _nodes(inner, f"{key}.{index}")
+
+
+def _class_of(node: object) -> Definition | None:
+    target = node.get("_target_") if isinstance(node, dict) else None
+    return find(target) if isinstance(target, str) else None

@@ -1,0 +1,60 @@
+"""Which run a config is: eight hex digits of everything in it that changes what is computed.
+
+Two configs that compute the same thing have one identity, so that a run is found again, resumed and never done
+twice; two that differ have two, so that nobody reads another run's numbers.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from distill.cli.compose import Composed
+from distill.cli.definitions import attribute, find
+
+SHOWN_ONLY = frozenset(
+    {
+        "name",
+        "paths",
+        "logger",
+        "wandb",
+        "launcher",
+        "debug",
+        "threads",
+        "data.workers",
+        "trainer.enable_progress_bar",
+        "trainer.enable_model_summary",
+        "trainer.log_every_n_steps",
+        "trainer.logger",
+    }
+)
+"""Keys that change where a run lies, how fast it goes or what is shown of it, and no number in it."""
+
+
+def identity(composed: Composed) -> str:
+    """sha256 of the canonical JSON of what matters, first eight digits.
+
+    Left out: ``SHOWN_ONLY``, and parts whose class says ``only_shows = True``. Numbers are compared as numbers: the
+    binding has already written ``1`` as ``1.0`` where a ``float`` is annotated, and JSON knows no ``1e-3``.
+    """
+    matters = _matters(composed.config, "")
+    text = json.dumps(matters, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _matters(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        inner = {name: f"{key}.{name}" if key else name for name in value}
+        return {
+            name: _matters(one, inner[name])
+            for name, one in value.items()
+            if inner[name] not in SHOWN_ONLY and not _only_shows(one)
+        }
+    if isinstance(value, list):
+        return [_matters(one, f"{key}.{index}") for index, one in enumerate(value) if not _only_shows(one)]
+    return value
+
+
+def _only_shows(node: object) -> bool:
+    target = node.get("_target_") if isinstance(node, dict) else None
+    definition = find(target) if isinstance(target, str) else None
+    return definition is not None and attribute(definition, "only_shows") is True
