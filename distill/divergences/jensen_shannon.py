@@ -29,14 +29,12 @@ def jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction | Tens
     TRL and Liger return forward and reverse KL at β = 0 and 1, where this formula gives 0 (their sweep
     jumps); use ``normalised_jensen_shannon`` for a sweep that reaches the KLs continuously.
     """
-    return teacher_weight * kl_to_mixture(log_p, log_q, 1 - teacher_weight) + (
-        1 - teacher_weight
-    ) * kl_to_mixture(log_q, log_p, teacher_weight)
+    return teacher_weight * kl_to_mixture(log_p, log_q, 1 - teacher_weight) + (1 - teacher_weight) * kl_to_mixture(
+        log_q, log_p, teacher_weight
+    )
 
 
-def normalised_jensen_shannon(
-    log_p: Tensor, log_q: Tensor, teacher_weight: Fraction | Tensor = 0.5
-) -> Tensor:
+def normalised_jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction | Tensor = 0.5) -> Tensor:
     """Jensen-Shannon over β(1 − β): runs continuously from forward KL (β = 0) to reverse KL (β = 1).
 
     Formula: [β KL(p ‖ m) + (1 − β) KL(q ‖ m)] / (β (1 − β)), m = β p + (1 − β) q

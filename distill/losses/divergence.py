@@ -25,7 +25,6 @@ class Divergence(VocabularyLoss):
 
     Args:
         divergence: (log p, log q) -> nats; in yaml a ``_partial_`` of a function of ``distill.divergences``.
-            Its own numbers may be quantities.
         weight: in the objective's total.
         temperature: T of both sides; None takes the objective's.
         temperature_squared: multiply by T², so that the gradient's scale does not depend on T.
@@ -59,9 +58,8 @@ class Divergence(VocabularyLoss):
         told = [f"{name} = {shown(value)}" for name, value in {**self._constants, **self.scheduled}.items()]
         told += [] if self.temperature is None else [f"T = {shown(self.temperature)}"]
         scale = "T² · " if self.temperature_squared else ""
-        return f"{scale}[{citation.line(self._function, 'Formula')}]" + (
-            f"  ({', '.join(told)})" if told else ""
-        )
+        numbers = f"  ({', '.join(told)})" if told else ""
+        return f"{scale}[{citation.line(self._function, 'Formula')}]{numbers}"
 
     def sources(self) -> list[str]:
         return citation.lines(self._function, "Source")

@@ -146,9 +146,7 @@ class Objective(nn.Module):
             total = total if penalty is None else total + tokens * penalty
         return total
 
-    def _undefined(
-        self, outputs: Outputs, signal: Signal | None, batch: Batch, names: list[str]
-    ) -> NumericalStop:
+    def _undefined(self, outputs: Outputs, signal: Signal | None, batch: Batch, names: list[str]) -> NumericalStop:
         for name, loss in self._measurable(signal).items():
             if isinstance(loss, StateLoss) and not self._is_off(name):
                 with torch.no_grad():

@@ -41,9 +41,7 @@ def finite(value: Tensor, name: str, batch: Batch) -> None:
         raise _error(batch, int(bad[0, 0]), f"loss/{name} is not finite")
 
 
-def _first(
-    this: Pass, names: list[str], raw: Tensor, rows: slice, told: tuple[Tensor, ...]
-) -> tuple[int, str] | None:
+def _first(this: Pass, names: list[str], raw: Tensor, rows: slice, told: tuple[Tensor, ...]) -> tuple[int, str] | None:
     """(row in the chunk, reason) of the first token that is undefined, its deepest cause first."""
     logits = this.head.shaped(raw)
     chunk = Chunk(logits, this.targets[rows], this.signal, told, number(this.temperature))

@@ -49,12 +49,7 @@ class Pass:
         """The active losses' own parameters and the shared temperature's, each once."""
         owners = chain(self.losses[: self.active], [self.temperature])
         parameters = chain.from_iterable(o.parameters() for o in owners if isinstance(o, torch.nn.Module))
-        weights = {
-            id(p)
-            for loss in self.losses
-            if isinstance(loss.weight, Quantity)
-            for p in loss.weight.parameters()
-        }
+        weights = {id(p) for loss in self.losses if isinstance(loss.weight, Quantity) for p in loss.weight.parameters()}
         return list({id(p): p for p in parameters if p.requires_grad and id(p) not in weights}.values())
 
     def evaluate(self, raw: Tensor, targets: Tensor, told: tuple[Tensor, ...]) -> list[Tensor]:
@@ -71,9 +66,7 @@ class Pass:
         """For each chunk: its rows, its states (C, D), its raw products (C, V) in a buffer that the next
         chunk overwrites, and what the teacher said. ``weight`` is in a working dtype."""
         tokens = hidden.shape[0]
-        buffer = hidden.new_empty(
-            min(self.size, tokens), weight.shape[0], dtype=widened(weight.dtype)
-        )  # (C, V)
+        buffer = hidden.new_empty(min(self.size, tokens), weight.shape[0], dtype=widened(weight.dtype))  # (C, V)
         for start in range(0, tokens, self.size):
             rows = slice(start, min(start + self.size, tokens))
             states = hidden[rows].to(weight.dtype)  # (C, D)
@@ -101,9 +94,7 @@ def weigh(outputs: Outputs, this: Pass, weights: Sequence[float | Tensor]) -> tu
     dtype = widened(working_dtype(hidden, head.weight))
     factors = [torch.as_tensor(weight, dtype=dtype, device=hidden.device) for weight in weights]
     factor = torch.stack(factors) if factors else hidden.new_zeros(0, dtype=dtype)  # (active,)
-    with torch.autocast(
-        hidden.device.type, enabled=False
-    ):  # which would round the products to half precision
+    with torch.autocast(hidden.device.type, enabled=False):  # which would round the products to half precision
         if not torch.is_grad_enabled():
             sums = _values(this, hidden, head.weight, head.bias, dtype)
             return (factor * sums[: this.active]).sum(), sums, sums.new_zeros(())
@@ -119,11 +110,7 @@ def _values(this: Pass, hidden: Tensor, weight: Tensor, bias: Tensor | None, dty
 
 
 def _summed(values: list[Tensor], like: Tensor) -> Tensor:
-    return (
-        torch.stack([value.detach().sum().to(like.dtype) for value in values])
-        if values
-        else like.new_zeros(0)
-    )
+    return torch.stack([value.detach().sum().to(like.dtype) for value in values]) if values else like.new_zeros(0)
 
 
 class _OnePass(torch.autograd.Function):
@@ -134,9 +121,7 @@ class _OnePass(torch.autograd.Function):
         gradients = _Gradients(ctx, hidden, weight, bias, learned)
         sums = factors.new_zeros(len(this.losses))
         operand = weight.detach().to(working_dtype(hidden, weight))
-        for rows, states, raw, told in this.walk(
-            hidden.detach(), operand, None if bias is None else bias.detach()
-        ):
+        for rows, states, raw, told in this.walk(hidden.detach(), operand, None if bias is None else bias.detach()):
             with torch.enable_grad():
                 leaf = raw.detach().requires_grad_()
                 values = this.evaluate(leaf, this.targets[rows], told)
@@ -158,9 +143,7 @@ class _OnePass(torch.autograd.Function):
 
 def _slopes(values: list[Tensor], factors: Tensor, inputs: list[Tensor]) -> tuple[Tensor | None, ...]:
     """Gradients of sum_i factor_i · sum_n value_i[n] on the inputs; None where nothing depends on one."""
-    pulled = [
-        (value.sum(), factor) for value, factor in zip(values, factors, strict=True) if value.requires_grad
-    ]
+    pulled = [(value.sum(), factor) for value, factor in zip(values, factors, strict=True) if value.requires_grad]
     if not pulled:
         return (None,) * len(inputs)
     ends, starts = zip(*((value, factor.to(value.dtype)) for value, factor in pulled), strict=True)
@@ -170,9 +153,7 @@ def _slopes(values: list[Tensor], factors: Tensor, inputs: list[Tensor]) -> tupl
 class _Gradients:
     """The gradients of a pass as they grow; only those that somebody asked for are made."""
 
-    def __init__(
-        self, ctx: FunctionCtx, hidden: Tensor, weight: Tensor, bias: Tensor | None, learned
-    ) -> None:
+    def __init__(self, ctx: FunctionCtx, hidden: Tensor, weight: Tensor, bias: Tensor | None, learned) -> None:
         wanted = ctx.needs_input_grad  # type: ignore[attr-defined]
         self._dtypes = [None if t is None else t.dtype for t in (hidden, weight, bias, *learned)]
 
@@ -201,9 +182,7 @@ class _Gradients:
 
     def health(self, like: Tensor) -> Tensor:
         """A 0-d number that is finite if every gradient is."""
-        made = (
-            [self.hidden, self.bias, *self.learned] if self.hidden is not None else [self.weight, self.bias]
-        )
+        made = [self.hidden, self.bias, *self.learned] if self.hidden is not None else [self.weight, self.bias]
         return sum((tensor.sum() for tensor in made if tensor is not None), start=like.new_zeros(()))
 
     def scaled(self, factor: Tensor) -> list[Tensor | None]:

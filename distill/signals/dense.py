@@ -28,8 +28,6 @@ class Dense(Signal):
     def chunk(self, rows: slice) -> tuple[Tensor, ...]:
         return (self.values[rows].detach(),)
 
-    def pair(
-        self, chunk: tuple[Tensor, ...], logits: Tensor, temperature: float | Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def pair(self, chunk: tuple[Tensor, ...], logits: Tensor, temperature: float | Tensor) -> tuple[Tensor, Tensor]:
         (teacher,) = chunk
         return pair(teacher, logits, temperature)

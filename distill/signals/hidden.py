@@ -40,8 +40,6 @@ class Hidden(Signal):
             logits += self.head.bias.detach()
         return (self.head.shaped(logits),)
 
-    def pair(
-        self, chunk: tuple[Tensor, ...], logits: Tensor, temperature: float | Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def pair(self, chunk: tuple[Tensor, ...], logits: Tensor, temperature: float | Tensor) -> tuple[Tensor, Tensor]:
         (teacher,) = chunk
         return pair(teacher, logits, temperature)
