@@ -26,6 +26,7 @@ class Module:
 
     name: str
     path: Path
+    docstring: str = field(hash=False, compare=False)
     defined: dict[str, Statement] = field(hash=False, compare=False)
     imported: dict[str, tuple[str, str]] = field(hash=False, compare=False)
 
@@ -84,7 +85,7 @@ def module(name: str) -> Module | None:
     imported: dict[str, tuple[str, str]] = {}
     for statement in _top_level(tree.body):
         _record(statement, base, defined, imported)
-    return Module(name, path, defined, imported)
+    return Module(name, path, ast.get_docstring(tree) or "", defined, imported)
 
 
 def find(target: str) -> Definition | None:

@@ -79,7 +79,7 @@ class Sources:
     def groups(self) -> list[str]:
         """Every group of this project and of the added folders."""
         inside = {path.name for root in (CONF, *self.added) for path in root.iterdir() if path.is_dir()}
-        return sorted(name for name in inside | {"experiments"} if not name.startswith((".", "_")))
+        return sorted(name for name in inside | {"experiments"} if name[0] not in "._" and self.options(name))
 
     def inspect(self) -> list[BadInput]:
         """Faults of files that Hydra must not even open: not UTF-8, too large, or referring to themselves."""
