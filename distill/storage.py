@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,9 @@ def _flush(path: Path) -> None:
 
 
 def _forget(draft: Path) -> None:
+    """Best effort: a draft that stays is swept later, and must not hide why it was given up."""
     if draft.is_dir():
         shutil.rmtree(draft, ignore_errors=True)
     else:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()

@@ -25,9 +25,7 @@ TENSORS, PLAIN = "state.safetensors", "state.json"
 class FolderCheckpoint(CheckpointIO):
     """Lightning's checkpoint dictionaries, as verified folders."""
 
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
-    ) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         tensors: dict[str, Tensor] = {}
         plain = _taken_apart(checkpoint, tensors, {}, "state")
 
@@ -45,9 +43,7 @@ class FolderCheckpoint(CheckpointIO):
     ) -> dict[str, Any]:
         fault = find_fault(Path(path))
         if fault:
-            raise BadInput(
-                str(path), f"not a complete checkpoint ({fault})", remedy="resume from an earlier one"
-            )
+            raise BadInput(str(path), f"not a complete checkpoint ({fault})", remedy="resume from an earlier one")
         tensors = load_file(Path(path) / TENSORS)
         return _put_together(json.loads((Path(path) / PLAIN).read_text(encoding="utf-8")), tensors)
 

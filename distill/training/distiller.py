@@ -89,11 +89,9 @@ class Distiller(pl.LightningModule):
         self.tally.add(weighed, batch)
         return weighed.total
 
-    def validation_step(self, batch: Batch, index: int) -> Tensor:
+    def negative_log_likelihood(self, batch: Batch) -> Tensor:
         """The summed cross-entropy of a batch in nats, the measure that chooses a run's best point."""
-        outputs = answer(
-            self.student, batch.inputs, batch.positions, self.likelihood.request, self.vocabulary
-        )
+        outputs = answer(self.student, batch.inputs, batch.positions, self.likelihood.request, self.vocabulary)
         return self.likelihood(outputs, None, batch, Moment(self.global_step, self.steps)).total
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -104,9 +102,7 @@ class Distiller(pl.LightningModule):
         """
         tokens = self.tally.close(self.trainer)
         scale = self.trainer.accumulate_grad_batches * self.trainer.world_size / tokens
-        gradients = [
-            p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None
-        ]
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         torch._foreach_mul_(gradients, scale)
         norm = torch.nn.utils.get_total_norm(gradients)
         self._refuse_non_finite(norm)
@@ -119,9 +115,11 @@ class Distiller(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["teacher_passes"] = self.teacher.passes
+        checkpoint["tokens_seen"] = self.tally.seen
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.teacher.passes = checkpoint["teacher_passes"]
+        self.tally.seen = self.logged_tokens = checkpoint["tokens_seen"]
 
     def _micro_step(self, index: int) -> int:
         accumulated = self.trainer.accumulate_grad_batches

@@ -21,9 +21,7 @@ class Tally:
 
     def add(self, weighed: Weighed, batch: Batch) -> None:
         terms = {**weighed.terms, "total": weighed.total.detach()}
-        self.sums = {
-            name: self.sums[name] + value if name in self.sums else value for name, value in terms.items()
-        }
+        self.sums = {name: self.sums[name] + value if name in self.sums else value for name, value in terms.items()}
         self.tokens += weighed.tokens
         self.samples.extend(batch.samples)
 
@@ -33,13 +31,12 @@ class Tally:
         packed = torch.stack([self.sums[name].double().sum() for name in names])
         tokens = torch.tensor(float(self.tokens), dtype=torch.float64, device=packed.device)
         if trainer.world_size > 1:
-            packed, tokens = trainer.strategy.reduce((packed, tokens), reduce_op="sum")
+            packed = trainer.strategy.reduce(packed, reduce_op="sum")
+            tokens = trainer.strategy.reduce(tokens, reduce_op="sum")
         self._closed = dict(zip(names, packed, strict=True))
         self._closed_tokens = int(tokens.item()) if trainer.world_size > 1 else self.tokens
         if self._closed_tokens == 0:
-            raise BadInput(
-                "data", "a whole step holds no supervised token", remedy="raise data.sequence_length"
-            )
+            raise BadInput("data", "a whole step holds no supervised token", remedy="raise data.sequence_length")
         self.seen += self._closed_tokens
         self.sums, self.tokens = {}, 0
         return self._closed_tokens

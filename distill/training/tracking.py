@@ -45,9 +45,7 @@ class RowLogger(Logger):
 
     def _row(self, name: str, value: float, step: int) -> Row:
         split, _, metric = name.rpartition("/") if name.split("/")[0] in SPLITS else ("train", "", name)
-        return Row(
-            self.subject, metric, float(value), UNITS.get(metric, "nats/token"), split, step, self.seed
-        )
+        return Row(self.subject, metric, float(value), UNITS.get(metric, "nats/token"), split, step, self.seed)
 
 
 class Mirror(Logger):
@@ -75,9 +73,7 @@ class Mirror(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         prefix = "" if self.subject == "student" else f"{self.subject}/"
-        self._try(
-            lambda: self.logger.log_metrics({prefix + key: value for key, value in metrics.items()}, step)
-        )
+        self._try(lambda: self.logger.log_metrics({prefix + key: value for key, value in metrics.items()}, step))
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:

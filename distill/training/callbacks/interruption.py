@@ -17,10 +17,16 @@ class Interruption:
     def note(self, number: int, frame: FrameType | None = None) -> None:
         self.requested = number
 
+    def listen(self) -> None:
+        """Take the signals over, also from whoever took them since (Lightning does, when a fit begins)."""
+        for number in SIGNALS:
+            signal.signal(number, self.note)
+
     @contextmanager
     def watched(self) -> Iterator["Interruption"]:
         """Within, SIGTERM, SIGINT and SIGUSR1 are only noted; the former handlers come back at the end."""
-        former = {number: signal.signal(number, self.note) for number in SIGNALS}
+        former = {number: signal.getsignal(number) for number in SIGNALS}
+        self.listen()
         try:
             yield self
         finally:

@@ -50,9 +50,7 @@ class Showing(pl.Callback):
                 console=self.console,
                 refresh_per_second=4,
             )
-            self.task = self.bar.add_task(
-                self.subject, total=trainer.max_steps, completed=trainer.global_step, said=""
-            )
+            self.task = self.bar.add_task(self.subject, total=trainer.max_steps, completed=trainer.global_step, said="")
             self.bar.start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
@@ -66,17 +64,13 @@ class Showing(pl.Callback):
             self.bar.update(self.task, completed=trainer.global_step, said=self._said(pl_module, now))
         elif trainer.is_global_zero:
             step = f"step {trainer.global_step}/{trainer.max_steps}"
-            self.console.print(
-                f"{self.subject}: {step}, {self._said(pl_module, now)}", markup=False, highlight=False
-            )
+            self.console.print(f"{self.subject}: {step}, {self._said(pl_module, now)}", markup=False, highlight=False)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.bar:
             self.bar.stop()
 
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         if self.bar:
             self.bar.stop()
 

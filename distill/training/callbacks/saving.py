@@ -26,6 +26,7 @@ class Saving(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._seen_step = trainer.global_step
+        self.interruption.listen()
         self._stop_if_asked(trainer)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
@@ -49,6 +50,4 @@ class Saving(pl.Callback):
         asked = trainer.strategy.reduce_boolean_decision(bool(self.interruption.requested), all=False)
         if asked:
             place = self._save(trainer)
-            raise Interrupted(
-                str(place), self.interruption.requested, f"stopped at step {trainer.global_step}"
-            )
+            raise Interrupted(str(place), self.interruption.requested, f"stopped at step {trainer.global_step}")

@@ -31,9 +31,7 @@ class Validation(pl.Callback):
         interruption: asked between two batches whether to stop.
     """
 
-    def __init__(
-        self, batches: Sequence[Batch], folder: Path, every: int, interruption: Interruption
-    ) -> None:
+    def __init__(self, batches: Sequence[Batch], folder: Path, every: int, interruption: Interruption) -> None:
         self.batches, self.folder, self.every, self.interruption = batches, folder, every, interruption
         self.best_value, self.best_step = float("inf"), -1
         self.latest: float | None = None
@@ -80,11 +78,11 @@ class Validation(pl.Callback):
         module.student.eval()
         total, tokens = torch.zeros((), dtype=torch.float64, device=module.device), 0
         with torch.no_grad(), trainer.precision_plugin.val_step_context():
-            for index, batch in enumerate(self.batches):
+            for batch in self.batches:
                 if self.interruption.requested:
                     module.student.train()
                     return None
-                total += module.validation_step(batch.to(module.device), index).double()
+                total += module.negative_log_likelihood(batch.to(module.device)).double()
                 tokens += batch.tokens
         module.student.train()
         return (total / max(tokens, 1)).item()

@@ -1,0 +1,40 @@
+"""A claim has a control: which models a run trains so that its student can be judged.
+
+``control`` takes the student's own steps on the same batches from the same initial weights, without a teacher.
+``control_compute`` takes as many more as the teacher's forward passes would have paid for.
+"""
+
+import math
+from typing import Literal
+
+from distill.losses.cross_entropy import CrossEntropy
+from distill.losses.objective import Objective
+from distill.types import ModelShape
+
+Control = Literal["both", "steps", "compute", "none"]
+
+STUDENT, CONTROL, CONTROL_COMPUTE = "student", "control", "control_compute"
+
+
+def steps_of_subjects(control: Control, steps: int, student: ModelShape, teacher: ModelShape | None) -> dict[str, int]:
+    """Optimiser steps by subject, the student first.
+
+    Formula: steps_compute = ⌈steps · (3·F_s + F_t) / (3·F_s)⌉, F the FLOPs of a forward pass a token; a backward pass
+    costs two forward passes, and the teacher makes none.
+
+    Without a teacher there is nothing to control for.
+    """
+    subjects = {STUDENT: steps}
+    if teacher is None:
+        return subjects
+    if control in ("both", "steps"):
+        subjects[CONTROL] = steps
+    if control in ("both", "compute"):
+        own = 3 * student.flops_per_token
+        subjects[CONTROL_COMPUTE] = math.ceil(steps * (own + teacher.flops_per_token) / own)
+    return subjects
+
+
+def without_teacher() -> Objective:
+    """What a control is trained on: the text alone."""
+    return Objective({"ce": CrossEntropy()})

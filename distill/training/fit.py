@@ -1,0 +1,163 @@
+"""Train one subject of a run to its best point: fresh, resumed, or already done.
+
+The subject's folder (``<run>/student``) is an ordinary Hugging Face folder, written whole when the training is over;
+while it is not there, ``<run>/checkpoints/student`` says how far the training is.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.loggers.logger import Logger
+from rich.console import Console
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from distill import rows
+from distill.data.text import TextData
+from distill.errors import BadInput
+from distill.storage import find_fault, read_json, write_folder, write_json
+from distill.training.callbacks.interruption import Interruption
+from distill.training.callbacks.progress import Showing
+from distill.training.callbacks.saving import Saving
+from distill.training.callbacks.validation import BEST, Validation
+from distill.training.checkpoint import FolderCheckpoint, newest, step_of
+from distill.training.distiller import Distiller
+from distill.training.tracking import Mirror, RowLogger
+
+FITTED = "fitted.json"
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """How often, in optimiser steps."""
+
+    validate: int
+    checkpoint: int
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training came to.
+
+    Attributes:
+        steps: optimiser steps taken.
+        best_step: the step whose weights were kept.
+        best_value: validation nats per token there.
+        tokens: supervised tokens trained on, all steps together.
+        teacher_passes: forward passes the teacher made for it.
+    """
+
+    steps: int
+    best_step: int
+    best_value: float
+    tokens: int
+    teacher_passes: int
+
+
+class Fit:
+    """One run's trainings, each under its subject's name.
+
+    Args:
+        folder: of the run.
+        data: gives the stream and the validation text.
+        tokenizer: saved beside each subject's weights.
+        trainer: makes a Lightning trainer of the given callbacks, loggers, plugins and steps.
+        cadence: of validation and checkpoints.
+        seed: of the rows.
+        console: where progress is shown.
+        tracker: a logger to mirror the rows to, or None.
+        callbacks: makes further callbacks, anew for every subject.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        data: TextData,
+        tokenizer: PreTrainedTokenizerBase,
+        trainer: Callable[..., pl.Trainer],
+        cadence: Cadence,
+        seed: int,
+        console: Console,
+        tracker: Logger | None = None,
+        callbacks: Callable[[], list[pl.Callback]] = list,
+    ) -> None:
+        self.folder, self.data, self.tokenizer, self.trainer = folder, data, tokenizer, trainer
+        self.cadence, self.seed, self.console = cadence, seed, console
+        self.tracker, self.callbacks = tracker, callbacks
+
+    def __call__(self, subject: str, make: Callable[[], Distiller]) -> Fitted:
+        """Train ``subject`` unless its folder is already there. Its weights are then in ``<run>/<subject>``.
+
+        Raises:
+            Interrupted: a signal asked for a stop; the same call goes on from there.
+        """
+        done = self.folder / subject
+        if done.exists():
+            return self._told(done)
+        module = make()
+        checkpoints = self.folder / "checkpoints" / subject
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        start = newest(checkpoints)
+        step = step_of(start) if start else 0
+        rows.cut_after(self.folder / rows.METRICS, subject, step if start else -1)
+        with Interruption().watched() as interruption:
+            validation = Validation(self.data.validation_batches(), checkpoints, self.cadence.validate, interruption)
+            saving = Saving(checkpoints, self.cadence.checkpoint, interruption)
+            showing = Showing(self.console, subject, validation)
+            trainer = self._trainer(subject, module.steps, [validation, saving, showing])
+            trainer.fit(module, train_dataloaders=self._stream(trainer, step), ckpt_path=start, weights_only=True)
+        fitted = Fitted(
+            steps=trainer.global_step,
+            best_step=validation.best_step,
+            best_value=validation.best_value,
+            tokens=module.tally.seen,
+            teacher_passes=module.teacher.passes,
+        )
+        if trainer.is_global_zero:
+            self._keep(module.student, checkpoints, done, fitted)
+        trainer.strategy.barrier()
+        return fitted
+
+    def _trainer(self, subject: str, steps: int, callbacks: list[pl.Callback]) -> pl.Trainer:
+        loggers: list[Logger] = [RowLogger(self.folder, subject, self.seed)]
+        if self.tracker:
+            loggers.append(Mirror(self.tracker, subject, self.console.print))
+        return self.trainer(
+            max_steps=steps,
+            callbacks=[*callbacks, *self.callbacks()],
+            logger=loggers,
+            plugins=[FolderCheckpoint()],
+            default_root_dir=self.folder,
+        )
+
+    def _stream(self, trainer: pl.Trainer, step: int) -> Any:
+        accumulated = trainer.accumulate_grad_batches
+        return self.data.stream(start=step * accumulated, rank=trainer.global_rank, world=trainer.world_size)
+
+    def _keep(self, student: PreTrainedModel, checkpoints: Path, done: Path, fitted: Fitted) -> None:
+        """The best point's weights as a Hugging Face folder; then the checkpoints have served."""
+        state = FolderCheckpoint().load_checkpoint(checkpoints / BEST)
+        student.load_state_dict(state["student"])
+        student.eval()
+
+        def fill(draft: Path) -> None:
+            student.save_pretrained(draft)
+            self.tokenizer.save_pretrained(draft)
+            write_json(draft / FITTED, asdict(fitted))
+
+        write_folder(done, fill)
+        shutil.rmtree(checkpoints)
+
+    def _told(self, done: Path) -> Fitted:
+        fault = find_fault(done)
+        if fault:
+            raise BadInput(
+                str(done), f"is damaged ({fault})", remedy="remove the folder; the same command makes it anew"
+            )
+        told = read_json(done / FITTED)
+        if told is None:
+            raise BadInput(str(done), f"has no {FITTED}", remedy="remove the folder; the same command makes it anew")
+        return Fitted(**told)
