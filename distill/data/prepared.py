@@ -1,0 +1,64 @@
+"""One split, tokenised and packed, with its account."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from distill.data.corpus import Document
+from distill.data.encode import Marks, encode
+from distill.data.facts import SplitFacts
+from distill.data.packing import Pieces, Rows, cut, lay, pack
+
+SplitName = Literal["train", "validation", "test"]
+UNSUPERVISED, BEYOND = "nothing_supervised", "beyond_evaluation_tokens"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows to make batches of; ``dropped`` counts the documents of the split that are in no row, by reason."""
+
+    rows: Rows
+    facts: SplitFacts
+    dropped: Mapping[str, int]
+
+
+def prepared(
+    documents: Sequence[Document],
+    tokenizer: PreTrainedTokenizerBase,
+    marks: Marks,
+    sequence_length: int,
+    packing: bool,
+    enough: int | None = None,
+) -> Prepared:
+    """Tokenise the documents of a split and lay them into rows.
+
+    Args:
+        enough: stop with the piece that reaches this many supervised tokens; None takes all.
+    """
+    encoded = encode((document.text for document in documents), tokenizer, marks, enough)
+    pieces = cut(encoded, sequence_length, enough)
+    rows = pack(pieces, sequence_length) if packing else lay(pieces)
+    beyond = len(documents) - pieces.documents - pieces.unsupervised
+    dropped = {UNSUPERVISED: pieces.unsupervised, BEYOND: beyond}
+    facts = _facts(pieces, rows, sequence_length)
+    return Prepared(rows, facts, {reason: count for reason, count in dropped.items() if count})
+
+
+def _facts(pieces: Pieces, rows: Rows, sequence_length: int) -> SplitFacts:
+    lengths = pieces.encoded.lengths
+    places = len(rows) * sequence_length
+    return SplitFacts(
+        documents=pieces.documents,
+        pieces=len(pieces),
+        rows=len(rows),
+        tokens=pieces.tokens,
+        bytes=pieces.bytes,
+        fill=pieces.tokens / places if places else 0.0,
+        documents_cut=int((lengths - 1 > sequence_length).sum()),
+        tokens_truncated=0,
+        median_tokens=int(np.median(lengths)) if len(lengths) else 0,
+        longest_tokens=int(lengths.max()) if len(lengths) else 0,
+    )

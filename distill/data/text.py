@@ -1,0 +1,261 @@
+"""Plain text for causal language models: documents in, batches out; the one data module of this modality.
+
+    data = TextData(path="notes.jsonl", tokenizer=TrainedBPE(1024), share=0.25)
+    tokenizer = data.prepare()                       # or data.prepare(load_tokenizer("org/model"))
+    for batch in data.stream(start=0): ...           # endless, a pure function of (seed, micro-step)
+    for batch in data.test_batches(): ...            # finite, fixed
+
+Left out on purpose: chat, instruction and reasoning data, which supervise a part of a sample: files of their own.
+"""
+
+import hashlib
+import json
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import cast
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, Dataset
+from transformers import PreTrainedTokenizerBase
+
+from distill.data.batches import Batches
+from distill.data.collate import Collate
+from distill.data.corpus import Corpus
+from distill.data.encode import Marks
+from distill.data.facts import Facts
+from distill.data.files import files
+from distill.data.hub import hub
+from distill.data.prepared import Prepared, SplitName, prepared
+from distill.data.prompts import Prompt, prompts
+from distill.data.python_docs import python_docs
+from distill.data.split import Split, split_by_hash
+from distill.data.stream import Stream
+from distill.data.tokenizer import TrainedBPE, fingerprint
+from distill.errors import BadInput
+from distill.ranges import Count, Fraction, Natural, Share
+from distill.types import Batch
+
+FORMAT = 1
+"""Raised when the same arguments would give other batches than before."""
+
+
+class TextData(pl.LightningDataModule):
+    """Documents of plain text, split by hash, cut into pieces, packed into rows.
+
+    Args:
+        path: a file or folder of the user's: .txt, .jsonl (.gz, .xz), .parquet.
+        name: a data set of the hub, or a folder that ``datasets`` reads. Neither path nor name: the documentation that
+            every Python carries.
+        field: the key or column that holds the text.
+        subset: the configuration of the hub's data set.
+        split: the split of the hub's data set that is read; train, validation and test are made of it here.
+        tokenizer: a recipe to train one on the training documents; None takes the one that ``prepare`` is given.
+        share: fraction of the training documents that is trained on; validation and test stay as they are.
+        validation: fraction of all documents that selects the best point.
+        test: fraction of all documents that is reported.
+        sequence_length: tokens of a piece at most, and of a packed row.
+        batch_size: rows of a micro-batch on one device.
+        packing: several pieces in a row, which do not see each other; false gives each a row of its own.
+        seed: of the order of training rows.
+        workers: processes that make batches; 0 makes them in this one.
+        evaluation_tokens: stop validation and test with the piece that reaches this many tokens; None takes all.
+        cache: a folder for the gathered documentation and the trained tokenizer; None keeps nothing.
+
+    Raises:
+        BadInput: path and name are both given.
+    """
+
+    def __init__(
+        self,
+        path: str | None = None,
+        name: str | None = None,
+        field: str = "text",
+        subset: str | None = None,
+        split: str = "train",
+        tokenizer: TrainedBPE | None = None,
+        share: Share = 1.0,
+        validation: Fraction = 0.05,
+        test: Fraction = 0.05,
+        sequence_length: Count = 64,
+        batch_size: Count = 32,
+        packing: bool = True,
+        seed: Natural = 0,
+        workers: Natural = 0,
+        evaluation_tokens: Count | None = None,
+        cache: str | None = None,
+    ) -> None:
+        super().__init__()
+        if path is not None and name is not None:
+            two = f"{path}, {name}"
+            raise BadInput("data.path and data.name", "two sources of text", value=two, remedy="give one of them")
+        self.path, self.name, self.field, self.subset, self.split = path, name, field, subset, split
+        self.recipe, self.share, self.packing = tokenizer, share, packing
+        self.fractions = (validation, test)
+        self.sequence_length, self.batch_size = sequence_length, batch_size
+        self.seed, self.workers, self.evaluation_tokens = seed, workers, evaluation_tokens
+        self.cache = None if cache is None else Path(cache).expanduser()
+        self.start = 0  # the micro-step at which Lightning's own call of ``train_dataloader`` begins
+        self.tokenizer: PreTrainedTokenizerBase | None = None
+        self._prepared: dict[SplitName, Prepared] = {}
+
+    # ---------------------------------------------------------------------------------------------------- reading
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """All documents, read once."""
+        if self.path is not None:
+            return files(Path(self.path).expanduser(), self.field)
+        if self.name is not None:
+            return hub(self.name, self.field, self.split, self.subset, self.cache)
+        return python_docs(self.cache)
+
+    @cached_property
+    def documents(self) -> Split:
+        """Which document stands where."""
+        return split_by_hash(self.corpus, *self.fractions, self.share)
+
+    def prepare(self, tokenizer: PreTrainedTokenizerBase | None = None) -> PreTrainedTokenizerBase:
+        """Read, split, tokenise and pack. Called again with the same tokenizer or none, it does nothing.
+
+        Args:
+            tokenizer: the teacher's or the student's; None trains one by the recipe.
+
+        Returns:
+            The tokenizer in use.
+
+        Raises:
+            BadInput: the text cannot be used, or there is neither a tokenizer nor a recipe.
+        """
+        if self.tokenizer is not None and (tokenizer is None or tokenizer is self.tokenizer):
+            return self.tokenizer
+        chosen = tokenizer if tokenizer is not None else self._trained()
+        if not chosen.is_fast:
+            reason = "it does not tell which characters a token covers"
+            raise BadInput("data.tokenizer", reason, remedy="use a tokenizer with a tokenizer.json")
+        limit = self.evaluation_tokens
+        parts: dict[SplitName, tuple] = {
+            "train": (self.documents.train, None),
+            "validation": (self.documents.validation, limit),
+            "test": (self.documents.test, limit),
+        }
+        self._prepared = {
+            name: prepared(documents, chosen, Marks.of(chosen), self.sequence_length, self.packing, enough)
+            for name, (documents, enough) in parts.items()
+        }
+        if not len(self._prepared["train"].rows):
+            raise BadInput(self.corpus.source, "no training document has a token to predict", remedy="give more text")
+        self.tokenizer = chosen
+        return chosen
+
+    def _trained(self) -> PreTrainedTokenizerBase:
+        if self.recipe is None:
+            reason = "neither a recipe nor a model's own tokenizer"
+            raise BadInput("data.tokenizer", reason, remedy="leave the recipe, or name a model")
+        pool = self.documents.pool
+        digest = hashlib.sha256(b"".join(document.digest for document in pool)).hexdigest()
+        return self.recipe.build([document.text for document in pool], digest, self.cache)
+
+    # ---------------------------------------------------------------------------------------------------- batches
+
+    @property
+    def collate(self) -> Collate:
+        return Collate(self.sequence_length, Marks.of(self._ready()).padding, self.packing)
+
+    def stream(self, start: int = 0, rank: int = 0, world_size: int = 1) -> DataLoader[Batch]:
+        """The endless training stream from micro-step ``start`` on; equal for every number of workers."""
+        if self.workers:
+            # The tokenizer's threads are done; without this each forked worker warns that it had any.
+            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        self._ready()
+        rows = cast(Dataset[Batch], self._prepared["train"].rows)  # torch types a loader by what it reads
+        return DataLoader(
+            rows,
+            batch_sampler=self._sampler(start, rank, world_size),
+            collate_fn=self.collate,
+            num_workers=self.workers,
+            generator=torch.Generator().manual_seed(self.seed),  # else iterating would draw from the run's generator
+        )
+
+    def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
+        """The training micro-batch ``step`` alone: the same one that the stream yields."""
+        self._ready()
+        rows = self._prepared["train"].rows
+        return self.collate([rows[i] for i in self._sampler(0, rank, world_size).at(step)])
+
+    def train_batches(self, rank: int = 0, world_size: int = 1) -> Batches:
+        """Every training row once, in a fixed order: for a teacher that is asked once, not for training."""
+        return self._batches("train", rank, world_size)
+
+    def validation_batches(self, rank: int = 0, world_size: int = 1) -> Batches:
+        """The text that selects the best point, in a fixed order."""
+        return self._batches("validation", rank, world_size)
+
+    def test_batches(self, rank: int = 0, world_size: int = 1) -> Batches:
+        """The text that is reported, in a fixed order."""
+        return self._batches("test", rank, world_size)
+
+    def _batches(self, split: SplitName, rank: int, world_size: int) -> Batches:
+        self._ready()
+        return Batches(self._prepared[split].rows, self.collate, self.batch_size, rank, world_size)
+
+    def prompts(self, count: int) -> list[Prompt]:
+        """Beginnings of test documents and how they go on, half a ``sequence_length`` each."""
+        tokenizer = self._ready()
+        half = max(self.sequence_length // 2, 1)
+        return prompts(self.documents.test, tokenizer, Marks.of(tokenizer), half, count)
+
+    def _sampler(self, start: int, rank: int, world_size: int) -> Stream:
+        rows = len(self._prepared["train"].rows)
+        return Stream(rows, self.batch_size, self.seed, start, rank, world_size)
+
+    def _ready(self) -> PreTrainedTokenizerBase:
+        return self.prepare()
+
+    # ---------------------------------------------------------------------------------------------------- account
+
+    @property
+    def facts(self) -> Facts:
+        """Documents, tokens, bytes, rows and what was dropped, for printing and for reports."""
+        tokenizer = self._ready()
+        dropped = dict(self.corpus.dropped) | dict(self.documents.dropped)
+        for made in self._prepared.values():
+            for reason, count in made.dropped.items():
+                dropped[reason] = dropped.get(reason, 0) + count
+        splits = {name: made.facts for name, made in self._prepared.items()}
+        return Facts(self.corpus.source, self.corpus.rows, splits, dropped, len(tokenizer))
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of what the data is: text, splits, share, tokenizer, length and packing.
+
+        Not in it: in which order and how many at a time it is shown (seed, batch size, workers), how much of it is
+        measured (``evaluation_tokens``), and where it lies.
+        """
+        told = {
+            "format": FORMAT,
+            "corpus": self.corpus.sha256,
+            "validation, test, share": [*self.fractions, self.share],
+            "tokenizer": fingerprint(self._ready()),
+            "sequence_length": self.sequence_length,
+            "packing": self.packing,
+        }
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+    # -------------------------------------------------------------------------------------------------- Lightning
+
+    def setup(self, stage: str) -> None:
+        self.prepare()
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        return self.stream(self.start, *self._place())
+
+    def val_dataloader(self) -> Batches:
+        return self.validation_batches(*self._place())
+
+    def test_dataloader(self) -> Batches:
+        return self.test_batches(*self._place())
+
+    def _place(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
