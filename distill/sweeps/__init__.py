@@ -1,1 +1,1 @@
-"""A sweep folder: the identity of a run, its status, retry and resume."""
+"""A sweep folder: many runs, each in its own process, and what became of each. Imports no torch."""

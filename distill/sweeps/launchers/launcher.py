@@ -1,0 +1,34 @@
+"""What a launcher is: it starts keepers somewhere, so many at a time."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from distill.sweeps.keeper import Task
+
+
+class Handle(ABC):
+    """A keeper that was started."""
+
+    @abstractmethod
+    def poll(self) -> int | None:
+        """Its exit code, or None while it is waiting or at work. Any code that is no keeper's means it was lost."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ask it to end its run with grace; asked twice, at once. Returns without waiting."""
+
+
+class Launcher(ABC):
+    """Starts keepers.
+
+    Attributes:
+        jobs: how many runs at a time.
+        restarts: how often a run that was stopped or lost through no fault of its own is begun again.
+    """
+
+    jobs: int
+    restarts: ClassVar[int]
+
+    @abstractmethod
+    def start(self, task: Task) -> Handle:
+        """Start one keeper and return at once."""
