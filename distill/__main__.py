@@ -20,6 +20,7 @@ from distill.cli.arguments import Arguments, parse
 from distill.cli.definitions import module
 from distill.cli.kinds import nearest
 from distill.errors import BadInput, DistillError
+from distill.secrets import redacted_text
 
 USAGE = """\
 distill VERB [word …] [group=choice | key=value | ~key …] [flags]
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _run(parse(words))
     except DistillError as error:
-        print(error, file=sys.stderr)
+        print(redacted_text(str(error)), file=sys.stderr)
         if "--debug" in words:
             traceback.print_exc()
         return error.code
@@ -110,10 +111,10 @@ def _explained(verb: str) -> str:
 
 def _apologise(error: Exception, debug: bool) -> int:
     """A bug: one line, and the traceback where it can be found again."""
-    told = "".join(traceback.format_exception(error))
+    told = redacted_text("".join(traceback.format_exception(error)))
     said = (str(error).strip().splitlines() or [""])[0]
     line = DistillError("bug", f"{type(error).__name__}: {said}" if said else type(error).__name__)
-    print(f"sorry, this should not happen: {line}", file=sys.stderr)
+    print(f"sorry, this should not happen: {redacted_text(str(line))}", file=sys.stderr)
     if debug:
         print(told, file=sys.stderr)
         return 1

@@ -4,7 +4,8 @@ A value is hidden if its key says that it is a secret, if it stands in a URL bef
 an environment variable that holds one. Names that only look alike (``num_memory_tokens``, ``use_cls_token``) are left
 alone: a config that hides its own settings cannot be reproduced.
 
-Left out on purpose: guessing from the looks of a value. Hashes look like tokens, and they are what a record is for.
+Left out on purpose: guessing from the looks of a value, but for prefixes that name their issuer (``hf_``, ``ghp_``).
+Hashes look like tokens, and they are what a record is for.
 """
 
 import os
@@ -14,8 +15,8 @@ from typing import Any
 
 HIDDEN = "<hidden>"
 WHOLE = frozenset(
-    "token password passwd passphrase pwd secret secrets credential credentials apikey authorization auth bearer "
-    "cookie netrc".split()
+    {"token", "password", "passwd", "passphrase", "pwd", "secret", "secrets", "credential", "credentials", "apikey"}
+    | {"authorization", "auth", "bearer", "cookie", "netrc"}
 )
 """Keys that are secrets by themselves."""
 ENDINGS = (
@@ -51,6 +52,11 @@ USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@'\"]+@")
 IN_QUERY = re.compile(r"(?P<key>[?&;][\w.-]*(?:token|key|secret|password|signature|sig)=)[^&\s'\"]+", re.I)
 IN_HEADER = re.compile(r"(?P<key>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.I)
 
+ISSUED = re.compile(
+    r"\b(?:hf_|gh[pousr]_|github_pat_|glpat-|sk-|xox[abp]-|AKIA)[A-Za-z0-9_-]{16,}",
+)
+PAIR = re.compile(r"(?P<key>[\w.@+~-]+)[\"']?\s*[=:]\s*(?=(?P<value>\"[^\"]*\"|'[^']*'|[^\s,;&'\"\[\]{}()]+))")
+
 
 def redacted(value: Any, key: str = "", environment: Mapping[str, str] = os.environ) -> Any:
     """A copy of plain containers in which every secret reads ``<hidden>``.
@@ -71,13 +77,16 @@ def redacted_text(text: str, environment: Mapping[str, str] = os.environ) -> str
 def redacted_command(words: Iterable[str], environment: Mapping[str, str] = os.environ) -> list[str]:
     """A command line in which ``key=value`` hides the value of a secret key."""
     known = secrets(environment)
-    return [_clean(word, known) for word in words]
+    parted = [word.partition("=") for word in words]
+    return [
+        f"{key}={HIDDEN}" if sign and is_secret(key) else _clean(key + sign + rest, known) for key, sign, rest in parted
+    ]
 
 
 def is_secret(key: str) -> bool:
     """Whether a (dotted) key names a secret."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", re.split(r"[./@]", key)[-1]).lower().replace("-", "_").strip("_+~")
-    return name in WHOLE or name.replace("_", "") in WHOLE or name.endswith(ENDINGS) or name == "key"
+    return name in WHOLE or name.replace("_", "") in WHOLE or name.endswith(ENDINGS)
 
 
 def secrets(environment: Mapping[str, str]) -> list[str]:
@@ -93,11 +102,12 @@ def secrets(environment: Mapping[str, str]) -> list[str]:
 
 def _redacted(value: Any, key: str, known: list[str]) -> Any:
     if isinstance(value, Mapping):
-        return {name: _redacted(inner, str(name), known) for name, inner in value.items()}
-    if is_secret(key) and value not in (None, "", True, False):
-        return HIDDEN
+        inherited = key if is_secret(key) else ""
+        return {name: _redacted(inner, inherited or str(name), known) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(_redacted(inner, key, known) for inner in value)
+    if is_secret(key) and not (value is None or value == "" or isinstance(value, bool)):
+        return HIDDEN
     return _clean(value, known) if isinstance(value, str) else value
 
 
@@ -107,11 +117,7 @@ def _clean(text: str, known: list[str]) -> str:
     text = USER_INFO.sub(rf"\g<scheme>{HIDDEN}@", text)
     text = IN_QUERY.sub(rf"\g<key>{HIDDEN}", text)
     text = IN_HEADER.sub(rf"\g<key>{HIDDEN}", text)
-    return PAIR.sub(_pair, text)
-
-
-PAIR = re.compile(r"(?P<key>[\w./@+~-]+)(?P<between>\s*[=:]\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s,;&'\"\]})]+)")
-
-
-def _pair(found: re.Match[str]) -> str:
-    return f"{found['key']}{found['between']}{HIDDEN}" if is_secret(found["key"]) else found.group()
+    text = ISSUED.sub(HIDDEN, text)
+    for start, end in reversed([found.span("value") for found in PAIR.finditer(text) if is_secret(found["key"])]):
+        text = text[:start] + HIDDEN + text[end:]
+    return text

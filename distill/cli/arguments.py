@@ -37,6 +37,16 @@ class Arguments:
     asked: str | None = None
     command: tuple[str, ...] = field(default=(), compare=False)
 
+    def without_words(self) -> "Arguments":
+        """Itself, for a verb that is told overrides only.
+
+        Raises:
+            BadInput: a word stands where ``key=value`` was meant.
+        """
+        if self.words:
+            raise BadInput("command line", f"{self.verb} takes key=value only", value=" ".join(self.words))
+        return self
+
 
 def parse(argv: list[str]) -> Arguments:
     """Read a command line; ``experiment=NAME`` becomes the choice ``experiments=NAME/NAME``.

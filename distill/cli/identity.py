@@ -28,6 +28,8 @@ SHOWN_ONLY = frozenset(
     }
 )
 """Keys that change where a run lies, how fast it goes or what is shown of it, and no number in it."""
+PLACES = frozenset({"cache"})
+"""The same for the last part of a key, wherever it stands (``teacher.cache``)."""
 
 
 def identity(composed: Composed) -> str:
@@ -47,7 +49,7 @@ def _matters(value: Any, key: str) -> Any:
         return {
             name: _matters(one, inner[name])
             for name, one in value.items()
-            if inner[name] not in SHOWN_ONLY and not _only_shows(one)
+            if inner[name] not in SHOWN_ONLY and name not in PLACES and not _only_shows(one)
         }
     if isinstance(value, list):
         return [_matters(one, f"{key}.{index}") for index, one in enumerate(value) if not _only_shows(one)]

@@ -141,7 +141,15 @@ class DictOf(Kind):
         return isinstance(value, dict) and "_target_" not in value
 
     def bound(self, value: Any, key: str, binder: "Binder") -> Any:
-        return {name: binder.value(self.each, inner, f"{key}.{name}") for name, inner in value.items()}
+        known = [name for name, inner in value.items() if self.each.takes(inner)]
+        for name in [name for name in value if name not in known and nearest(name, known)]:
+            binder.wrong(f"{key}.{name}", value[name], f"expected {self.each}", nearest(name, known))
+        return {
+            name: binder.value(self.each, inner, f"{key}.{name}")
+            if name in known or not nearest(name, known)
+            else inner
+            for name, inner in value.items()
+        }
 
     def __str__(self) -> str:
         return f"named values, each {self.each}"

@@ -4,6 +4,7 @@ Written in Hydra's grammar and parsed by Hydra. One difference on purpose: ``key
 lists, because the constructor it goes to says whether it exists; so nobody has to know where a ``+`` is needed.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -13,10 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from distill.cli.kinds import nearest
+from distill.cli.reading import first_line
 from distill.cli.sources import Sources
 from distill.errors import BadInput
 
 PLACE = "command line"
+BARE = re.compile(r"(?P<key>\+{0,2}[A-Za-z_][\w./@-]*)=(?P<value>[^\s\[{(\"'$,\\][^\[\]{}\"$,\\]*)")
 
 
 @dataclass
@@ -40,20 +43,38 @@ class Overrides:
 
 def sort(texts: tuple[str, ...], sources: Sources) -> Overrides:
     """Parse and sort overrides; a wrong one is told and left out, so that the others are still looked at."""
-    parser = OverridesParser.create()
     found = Overrides()
     for text in texts:
         try:
-            if any(not c.isprintable() for c in text):
-                raise ValueError("a control character")
-            override = parser.parse_override(text)
-            override.value() if not override.is_sweep_override() else None
+            override = parsed(text)
         except (HydraException, ValueError, RecursionError) as problem:
-            reason = (str(problem).splitlines() or [""])[0]
-            found.faults.append(BadInput(PLACE, f"not an override ({reason}), expected key=value", value=text))
+            reason = f"not an override ({first_line(problem)}), expected key=value"
+            found.faults.append(BadInput(PLACE, reason, value=text))
             continue
         _place(override, text, sources, found)
     return found
+
+
+def parsed(text: str) -> Override:
+    """One override. A bare value that Hydra's grammar has no word for (``~/notes (1).txt``) is a text.
+
+    Raises:
+        HydraException, ValueError: it is none.
+    """
+    if not text.isprintable():
+        raise ValueError("a control character")
+    parser = OverridesParser.create()
+    try:
+        override = parser.parse_override(text)
+    except HydraException:
+        bare = BARE.fullmatch(text)
+        if bare is None:
+            raise
+        value = re.sub(r"(\\*)'", r"\1\1\\'", bare["value"])
+        override = parser.parse_override(f"{bare['key']}='{value}'")
+    if not override.is_sweep_override():
+        override.value()
+    return override
 
 
 def apply(values: list[Override], config: DictConfig, faults: list[BadInput]) -> None:
@@ -74,8 +95,7 @@ def apply(values: list[Override], config: DictConfig, faults: list[BadInput]) ->
             AttributeError,
             RecursionError,
         ) as problem:
-            reason = (str(problem).splitlines() or [type(problem).__name__])[0]
-            faults.append(BadInput(f"{PLACE} {key}", reason, value=str(override.input_line)))
+            faults.append(BadInput(f"{PLACE} {key}", first_line(problem), value=str(override.input_line)))
 
 
 def _place(override: Override, text: str, sources: Sources, found: Overrides) -> None:

@@ -1,7 +1,11 @@
-"""From a merged config to plain containers: every ``${…}`` replaced, every fault of it told with its line."""
+"""From a merged config to plain containers: every ``${…}`` replaced, every fault of it told with its line.
+
+A text that begins with ``~/`` is a path in the home folder: no shell expands it behind ``data.path=``.
+"""
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -69,7 +73,7 @@ class _Resolver:
         elif isinstance(value, ListConfig):
             into[name] = self.sequence(value, key, depth + 1)
         else:
-            into[name] = value
+            into[name] = str(Path(value).expanduser()) if str(value).startswith("~/") else value
 
     def _fault(self, key: str, reason: str) -> None:
         fault = BadInput(f"{self.origin(key)} {key}", reason)

@@ -6,32 +6,11 @@ digit: nothing in it means anything to a shell, a URL, a terminal or a file syst
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 
-from distill.errors import BadInput
+from distill.names import LONGEST, check, slug
 
-LONGEST = 120
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]*")
 _DIGEST = 8
-
-
-def check(name: str) -> str:
-    """The name itself, if it may be a folder's.
-
-    Raises:
-        BadInput: it may not.
-    """
-    if not _SAFE.fullmatch(name) or len(name) > LONGEST:
-        raise BadInput("name", f"not a name of at most {LONGEST} letters, digits and ._=+-", value=name)
-    return name
-
-
-def slug(text: str, longest: int = LONGEST) -> str:
-    """Any text as a name: accents dropped, everything else that is not safe becomes ``-``; never empty."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
-    cleaned = re.sub(r"-{2,}", "-", re.sub(r"[^A-Za-z0-9._=+-]", "-", plain))
-    return cleaned.lstrip("._=+-")[:longest].rstrip("._=+-") or "run"
 
 
 def run_name(swept: Mapping[str, str], digest: str) -> str:
