@@ -35,7 +35,7 @@ from distill.wheels import converted, folder_in_wheel, without_bars
 log = logging.getLogger(__name__)
 
 Precision = Literal["float32", "bfloat16", "float16"]
-Attention = Literal["sdpa", "eager"]
+Attention = Literal["auto", "eager"]
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -72,8 +72,13 @@ def locate(path: str, wheel: str | None = None, cache: Path | None = None) -> st
     return path
 
 
-def load_causal_lm(path: str, dtype: Precision = "float32", attention: Attention = "sdpa") -> PreTrainedModel:
+def load_causal_lm(path: str, dtype: Precision = "float32", attention: Attention = "auto") -> PreTrainedModel:
     """The model of a located folder or hub id, in evaluation mode.
+
+    Args:
+        path: from ``locate``.
+        dtype: of its weights.
+        attention: ``auto`` is torch's fused attention where the architecture has it; ``eager`` gives its weights.
 
     Raises:
         BadInput: it cannot be loaded, a weight is missing, has another shape, or is not finite.
@@ -87,7 +92,7 @@ def load_causal_lm(path: str, dtype: Precision = "float32", attention: Attention
                 path,
                 config=copy.deepcopy(config),  # a model keeps and changes the config it is given
                 dtype=getattr(torch, dtype),
-                attn_implementation=attention,
+                attn_implementation=_attention(config, attention),
                 trust_remote_code=False,
                 use_safetensors=True,
                 output_loading_info=True,
@@ -215,6 +220,12 @@ def _object(file: Path) -> dict[str, object]:
     if not isinstance(told, dict):
         raise BadInput(str(file), "is no JSON object")
     return told
+
+
+def _attention(config: PreTrainedConfig, wanted: Attention) -> str:
+    """Always named: a config.json may name one of its own, which transformers would fetch as code from the hub."""
+    architecture: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    return "sdpa" if wanted == "auto" and architecture._supports_sdpa else "eager"
 
 
 def _refuse_incomplete(path: str, told: dict) -> None:

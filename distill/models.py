@@ -116,18 +116,17 @@ def answer(
 def check_head(model: PreTrainedModel) -> None:
     """Refuse a model whose logits are more than its head applied to its body's last state.
 
-    On eight tokens, what ``answer`` would make of them is compared with the logits that the model's own
-    ``forward`` gives. Catches every scale, cap or projection that ``head`` does not know.
+    On eight tokens, what ``answer`` would make of them is compared with the logits that the model's own ``forward``
+    gives. Catches every scale, cap or projection that ``head`` does not know.
 
     Raises:
         BadInput: the two differ by more than rounding.
     """
-    rows = token_embedding(model).shape[0]
-    probe = (torch.arange(8, device=model.device) * 7919 + 1) % rows  # spread over the vocabulary, without chance
     positions = torch.arange(8, device=model.device)
+    probe = (positions * 7919 + 1)[None] % token_embedding(model).shape[0]  # (1, 8) far apart, without chance
     with torch.no_grad(), _without_dropout(model):
-        expected = model(input_ids=probe[None], use_cache=False).logits[0].float()  # (8, V)
-        outputs = answer(model, {"input_ids": probe[None]}, positions)
+        expected = model(input_ids=probe, use_cache=False).logits[0].float()  # (8, V)
+        outputs = answer(model, {"input_ids": probe}, positions)
         found = outputs.head.logits(outputs.hidden).float()  # (8, V)
     gap = (found - expected).abs().max().item()
     allowed = 1e-4 if model.dtype == torch.float32 else 5e-2
@@ -140,10 +139,13 @@ def check_head(model: PreTrainedModel) -> None:
 
 
 def _unweighted(config: PreTrainedConfig) -> PreTrainedModel:
-    """A model without memory. ``from_config`` keeps the config it is given: hence the copy."""
+    """A model without memory. ``from_config`` keeps the config it is given: hence the copy. Its attention is named,
+    because a config.json may name one that would be fetched as code."""
     try:
         with torch.device("meta"):
-            return AutoModelForCausalLM.from_config(copy.deepcopy(config), trust_remote_code=False)
+            return AutoModelForCausalLM.from_config(
+                copy.deepcopy(config), attn_implementation="eager", trust_remote_code=False
+            )
     except (ValueError, TypeError, RuntimeError, AttributeError, KeyError) as problem:
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise BadInput(f"config of {config.model_type}", f"makes no causal language model ({reason})") from problem

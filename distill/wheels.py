@@ -63,7 +63,7 @@ def converted(file: Path, cache: Path | None = None) -> Path:
         BadInput: it is no GGUF of a causal language model, or the ``gguf`` package is missing.
         ResourceStop: the cache folder cannot be written.
     """
-    folder = default_cache() if cache is None else Path(cache)
+    folder = (default_cache() if cache is None else cache).expanduser()
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256")
     digest.update(CONVERSION.encode())
@@ -85,8 +85,8 @@ def converted(file: Path, cache: Path | None = None) -> Path:
 
 
 def default_cache() -> Path:
-    """``$XDG_CACHE_HOME/distill`` or ``~/.cache/distill``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "distill"
+    """``$DISTILL_CACHE`` or ``~/.cache/distill``, as in ``conf/paths``."""
+    return Path(os.environ.get("DISTILL_CACHE", "~/.cache/distill"))
 
 
 @contextmanager

@@ -46,7 +46,7 @@ class LayerDrop(Student):
         every: Count | None = None,
         layers: list[int] | None = None,
         dtype: Literal["float32", "bfloat16"] = "float32",
-        attention: Literal["sdpa", "eager"] = "sdpa",
+        attention: Literal["auto", "eager"] = "auto",
         cache: str | None = None,
     ) -> None:
         if (every is None) == (layers is None):
@@ -65,7 +65,9 @@ class LayerDrop(Student):
         whole = self.source.build(tokenizer)
         name, count = decoder_layers(whole)
         student = AutoModelForCausalLM.from_config(
-            _cut(whole.config, self.kept(count)), dtype=whole.dtype, attn_implementation=self.source.attention
+            _cut(whole.config, self.kept(count)),
+            dtype=whole.dtype,
+            attn_implementation=whole.config._attn_implementation,
         )
         student.load_state_dict(_renumbered(whole, f"{name}.", self.kept(count)))
         student.tie_weights()

@@ -27,7 +27,7 @@ class Pretrained(Student):
         path: str,
         wheel: str | None = None,
         dtype: Literal["float32", "bfloat16"] = "float32",
-        attention: Literal["sdpa", "eager"] = "sdpa",
+        attention: Literal["auto", "eager"] = "auto",
         cache: str | None = None,
     ) -> None:
         self.path, self.wheel, self.cache = path, wheel, cache

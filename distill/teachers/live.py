@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
+from distill.data.isolation import check_isolation
 from distill.errors import BadInput
 from distill.folders import known_ids, load_causal_lm, load_tokenizer, locate
 from distill.models import answer, check_head, shape, token_embedding
@@ -39,7 +40,7 @@ class Live(Teacher):
         path: str | None = None,
         wheel: str | None = None,
         dtype: Literal["float32", "bfloat16", "float16"] = "float32",
-        attention: Literal["sdpa", "eager"] = "sdpa",
+        attention: Literal["auto", "eager"] = "auto",
         cache: str | None = None,
         recipe: dict[str, Any] | None = None,
     ) -> None:
@@ -58,6 +59,9 @@ class Live(Teacher):
         self.passes += 1
         told = answer(self.model, batch.teacher_inputs, batch.teacher_positions, request, self.vocabulary)
         return Hidden(told.hidden, told.head)
+
+    def check_packing(self) -> None:
+        check_isolation(self.model, self.vocabulary, "teacher")
 
     def to(self, device: torch.device) -> "Live":
         self.model.to(device)  # pyright: ignore[reportArgumentType]  (torch's overloads)
