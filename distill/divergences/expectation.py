@@ -11,8 +11,7 @@ from torch import Tensor
 def expectation(log_a: Tensor, value: Tensor) -> Tensor:
     """sum_v a_v · value_v over tokens with a_v > 0: (…, K), (…, K) -> (…,)."""
     a = log_a.exp()
-    present = a > 0
-    return (a * torch.where(present, value, 0.0)).sum(-1)
+    return (a * torch.where(a == 0, 0.0, value)).sum(-1)
 
 
 def kl(log_a: Tensor, log_b: Tensor) -> Tensor:
@@ -26,8 +25,7 @@ def kl_to_mixture(log_a: Tensor, log_b: Tensor, share: float | Tensor) -> Tensor
     Exact relative to w: for small w the mixture is nearly a and log1p keeps what a difference of logarithms
     would lose, which is what lets a Jensen-Shannon divergence be divided by its weight.
     """
-    present = log_a > -torch.inf
-    gap = torch.where(present, log_b - log_a, 0.0)  # log(b / a)
+    gap = torch.where(log_a == -torch.inf, 0.0, log_b - log_a)  # log(b / a)
     w = torch.as_tensor(share, dtype=gap.dtype, device=gap.device)
     step = w * torch.expm1(gap.clamp(max=30.0))  # mixture / a − 1
     near = torch.log1p(step.clamp(-0.5, 0.5))

@@ -20,5 +20,5 @@ class CrossEntropy(VocabularyLoss):
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
-    def forward(self, chunk: Chunk) -> Tensor:
+    def per_token(self, chunk: Chunk) -> Tensor:
         return functional.cross_entropy(chunk.logits, chunk.targets, reduction="none")  # (C,)

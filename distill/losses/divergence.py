@@ -1,23 +1,23 @@
 """Any divergence between what teacher and student say, as a loss.
 
-The divergence is a pure function in ``distill/divergences``; this part only softens both sides, calls it and
-keeps the gradient's scale. So a new divergence is one function and one yaml.
+The divergence is a pure function in ``distill/divergences``; this part only calls it on the softened sides. So a new
+divergence is one function and one yaml.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar
 
 from torch import Tensor, nn
 
 from distill.losses import citation
-from distill.losses.chunk import Chunk
-from distill.losses.loss import VocabularyLoss
-from distill.losses.quantity import Quantity, number, shown
+from distill.losses.gate import Gate
+from distill.losses.quantity import Quantity, shown
+from distill.losses.softened import Softened
+from distill.losses.softening import Softening
 from distill.ranges import Positive
 
 
-class Divergence(VocabularyLoss):
+class Divergence(Softened):
     """A divergence from the teacher's to the student's next-token distribution, both softened.
 
     Formula: T² D(p_T, q_T), p_T = softmax(z_teacher / T), q_T = softmax(z_student / T)
@@ -28,10 +28,10 @@ class Divergence(VocabularyLoss):
         weight: in the objective's total.
         temperature: T of both sides; None takes the objective's.
         temperature_squared: multiply by T², so that the gradient's scale does not depend on T.
+        softening: how the sides are softened at T; None divides both logits by T.
+        gate: which tokens it speaks about; None for all.
         scheduled: numbers of the divergence that are not constants, by the name of its argument.
     """
-
-    needs: ClassVar[frozenset[str]] = frozenset({"logits"})
 
     def __init__(
         self,
@@ -39,29 +39,23 @@ class Divergence(VocabularyLoss):
         weight: float | Quantity = 1.0,
         temperature: Positive | Quantity | None = None,
         temperature_squared: bool = True,
+        softening: Softening | None = None,
+        gate: Gate | None = None,
         scheduled: dict[str, Quantity] | None = None,
     ) -> None:
-        super().__init__(weight)
+        super().__init__(weight, temperature, temperature_squared, softening, gate)
         self._function, self._constants = _opened(divergence)
         self.scheduled = nn.ModuleDict(scheduled)
-        self.temperature = temperature
-        self.temperature_squared = temperature_squared
 
-    def forward(self, chunk: Chunk) -> Tensor:
-        temperature = chunk.temperature if self.temperature is None else number(self.temperature)
-        log_p, log_q = chunk.pair(temperature)
+    def between(self, log_p: Tensor, log_q: Tensor, targets: Tensor) -> Tensor:
         numbers = {**self._constants, **{name: quantity() for name, quantity in self.scheduled.items()}}
-        value = self._function(log_p, log_q, **numbers)  # (C,)
-        return value * temperature**2 if self.temperature_squared else value
+        return self._function(log_p, log_q, **numbers)
 
-    def formula(self) -> str:
+    def inner_formula(self) -> str:
         told = [f"{name} = {shown(value)}" for name, value in {**self._constants, **self.scheduled}.items()]
-        told += [] if self.temperature is None else [f"T = {shown(self.temperature)}"]
-        scale = "T² · " if self.temperature_squared else ""
-        numbers = f"  ({', '.join(told)})" if told else ""
-        return f"{scale}[{citation.line(self._function, 'Formula')}]{numbers}"
+        return "; ".join([citation.line(self._function, "Formula"), *told])
 
-    def sources(self) -> list[str]:
+    def inner_sources(self) -> list[str]:
         return citation.lines(self._function, "Source")
 
 

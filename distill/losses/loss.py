@@ -12,10 +12,12 @@ and is never part of the student.
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from distill.losses import citation
 from distill.losses.chunk import Chunk
+from distill.losses.gate import Gate
 from distill.losses.quantity import Quantity
 from distill.types import Batch, ModelShape, Moment, Outputs, Request, Signal
 
@@ -36,6 +38,11 @@ class Loss(nn.Module, ABC):
         self.weight = weight
 
     @property
+    def asks(self) -> frozenset[str]:
+        """Its needs and those of its parts."""
+        return self.needs
+
+    @property
     def request(self) -> Request:
         """What it wants from both models beside their final states."""
         return Request()
@@ -43,6 +50,10 @@ class Loss(nn.Module, ABC):
     def prepare(self, student: ModelShape, teacher: ModelShape | None) -> None:
         """Make what depends on the models' sizes (projections). Called once, before the optimiser is
         built."""
+        return
+
+    def settle(self, moment: Moment) -> None:
+        """Hear where the training stands, before anything is evaluated. Adaptive losses move on here, once a step."""
         return
 
     def observe(self, value: Tensor, tokens: int, moment: Moment) -> None:
@@ -60,12 +71,29 @@ class Loss(nn.Module, ABC):
 
 
 class VocabularyLoss(Loss):
-    """Evaluated inside the one pass. Must depend on its arguments and its own numbers only: it may be
-    compiled."""
+    """Evaluated inside the one pass. Must depend on its arguments and its own numbers only: it may be compiled.
+
+    Args:
+        weight: in the objective's total.
+        gate: which tokens it speaks about; None for all.
+    """
+
+    def __init__(self, weight: float | Quantity = 1.0, gate: Gate | None = None) -> None:
+        super().__init__(weight)
+        self.gate = gate
+
+    @property
+    def asks(self) -> frozenset[str]:
+        return self.needs if self.gate is None else self.needs | self.gate.needs
 
     @abstractmethod
+    def per_token(self, chunk: Chunk) -> Tensor:
+        """One value a token, before the gate: (C,), float32 or wider."""
+
     def forward(self, chunk: Chunk) -> Tensor:
-        """One value a token: (C,), float32 or wider."""
+        """One value a token: (C,), float32 or wider; 0 where the gate is shut."""
+        value = self.per_token(chunk)
+        return value if self.gate is None else torch.where(self.gate(chunk), value, 0.0)
 
 
 class StateLoss(Loss):

@@ -64,7 +64,7 @@ class Objective(nn.Module):
     @property
     def needs(self) -> frozenset[str]:
         """What all losses together ask of a teacher's signal."""
-        return frozenset().union(*(loss.needs for loss in self._terms.values()))
+        return frozenset().union(*(loss.asks for loss in self._terms.values()))
 
     @property
     def request(self) -> Request:
@@ -84,6 +84,8 @@ class Objective(nn.Module):
             BadInput: a term of non-zero weight needs the teacher, and there is no signal.
         """
         settle(self, moment)
+        for loss in self._terms.values():
+            loss.settle(moment)
         terms = self._measurable(signal)
         names = sorted((n for n, t in terms.items() if isinstance(t, VocabularyLoss)), key=self._is_off)
         this = self._pass(names, outputs, signal, batch)
@@ -106,14 +108,14 @@ class Objective(nn.Module):
         """The terms that can be measured: without a teacher, those that need none."""
         if signal is not None:
             return self._terms
-        deaf = [name for name, loss in self._terms.items() if loss.needs and not self._is_off(name)]
+        deaf = [name for name, loss in self._terms.items() if loss.asks and not self._is_off(name)]
         if deaf:
             raise BadInput(
                 f"objective.losses.{deaf[0]}",
                 "it needs a teacher's word, and the teacher said nothing",
                 remedy="choose a teacher, or set its weight to 0",
             )
-        return {name: loss for name, loss in self._terms.items() if not loss.needs}
+        return {name: loss for name, loss in self._terms.items() if not loss.asks}
 
     def _pass(self, names: list[str], outputs: Outputs, signal: Signal | None, batch: Batch) -> Pass:
         return Pass(
@@ -161,5 +163,7 @@ class Objective(nn.Module):
         return "\n".join([f"total = {weighted}", *parts, shared])
 
     def citations(self) -> str:
-        """BibTeX of what the losses of this objective stand on."""
-        return citation.bibtex(source for loss in self._terms.values() for source in loss.sources())
+        """BibTeX of what the losses of this objective, their weights and its temperature stand on."""
+        sources = [source for loss in self._terms.values() for source in loss.sources()]
+        numbers = [*(loss.weight for loss in self._terms.values()), self.temperature]
+        return citation.bibtex(sources + [s for value in numbers for s in citation.lines(type(value), "Source")])

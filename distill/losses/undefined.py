@@ -46,7 +46,7 @@ def _first(this: Pass, names: list[str], raw: Tensor, rows: slice, told: tuple[T
     logits = this.head.shaped(raw)
     chunk = Chunk(logits, this.targets[rows], this.signal, told, number(this.temperature))
     causes: list[tuple[Tensor, str]] = []
-    if this.signal is not None and any(loss.needs for loss in this.losses):
+    if this.signal is not None and any(loss.asks for loss in this.losses):
         log_p, _ = chunk.pair()
         causes.append((log_p.isnan().any(-1), "teacher logits are not finite"))
     student = logits.isnan().any(-1) | logits.isposinf().any(-1) | logits.isneginf().all(-1)

@@ -46,6 +46,11 @@ def variants() -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
     return found
 
 
+def name_of(divergence: Callable[..., Tensor]) -> str:
+    """Of the function, bound or not."""
+    return (divergence.func if isinstance(divergence, partial) else divergence).__name__
+
+
 def logits(rows: int = 6, vocabulary: int = 11, seed: int = 0, spread: float = 2.0) -> tuple[Tensor, Tensor]:
     """Two float64 logits (rows, vocabulary)."""
     generator = torch.Generator().manual_seed(seed)
