@@ -49,7 +49,8 @@ def token_wise_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
         log_q: (…, K) the student's.
 
     Returns:
-        (…,) nats; infinite unless p and q have the same support. Every summand is at least 0.
+        (…,) nats; infinite unless p and q have the same support. Every summand is at least 0. Near p = q it is
+        KL(p ‖ q) + KL(q ‖ p) to leading order, twice what the paper's "half of each" suggests.
     """
     excluded = (log_p == -torch.inf) & (log_q == -torch.inf)
     gap = log_p.masked_fill(excluded, 0.0) - log_q.masked_fill(excluded, 0.0)
