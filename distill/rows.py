@@ -14,7 +14,7 @@ from pathlib import Path
 from distill.errors import BadInput
 
 METRICS = "metrics.jsonl"
-WALL_CLOCK_UNITS = frozenset({"s", "ms", "tokens/s", "MiB", "J"})
+WALL_CLOCK_UNITS = frozenset({"s", "ms", "tokens/s", "MiB", "J", "x"})
 """Units whose values differ between two runs of one config; everything else is equal bit for bit."""
 
 
@@ -26,7 +26,8 @@ class Row:
         subject: whose: ``teacher``, ``student``, ``control``, ``control_compute``, or an exported file's name.
         metric: what: ``bits_per_byte``, ``loss/kd``, ``reliability/03/accuracy``, …
         value: the number; NaN is kept as null and means "measured and undefined".
-        unit: ``nats/token``, ``bits/byte``, ``tokens/s``, ``ms``, ``MiB``, ``bytes``, ``count`` or ``fraction``.
+        unit: ``nats/token``, ``bits/byte``, ``tokens/s``, ``ms``, ``MiB``, ``bytes``, ``count``, ``fraction``, or ``x``
+            (how many times as fast, measured side by side).
         split: the text it was measured on: ``train``, ``validation``, ``test``, or ``none``.
         step: optimiser step of the subject at that moment.
         seed: the run's seed.
