@@ -124,7 +124,7 @@ def check_head(model: PreTrainedModel) -> None:
     """
     positions = torch.arange(8, device=model.device)
     probe = (positions * 7919 + 1)[None] % token_embedding(model).shape[0]  # (1, 8) far apart, without chance
-    with torch.no_grad(), _without_dropout(model):
+    with torch.no_grad(), evaluating(model):
         expected = model(input_ids=probe, use_cache=False).logits[0].float()  # (8, V)
         outputs = answer(model, {"input_ids": probe}, positions)
         found = outputs.head.logits(outputs.hidden).float()  # (8, V)
@@ -136,6 +136,18 @@ def check_head(model: PreTrainedModel) -> None:
             f"its logits are not its head applied to its last state (they differ by {gap:.2g})",
             remedy="this architecture does something to its logits that is not supported",
         )
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while, no dropout; each module gets back its own mode, which ``train()`` would level."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def _unweighted(config: PreTrainedConfig) -> PreTrainedModel:
@@ -164,18 +176,6 @@ def _tricks(config: PreTrainedConfig) -> tuple[float, float | None]:
 def _gathered(states: Tensor, positions: Tensor) -> Tensor:
     """(B, S, …) -> (N, …)."""
     return states.flatten(0, 1).index_select(0, positions)
-
-
-@contextmanager
-def _without_dropout(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while; each module gets back its own mode, which ``train()`` would level."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 @contextmanager

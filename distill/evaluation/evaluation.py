@@ -1,0 +1,137 @@
+"""The evaluation of a run: every subject on the same held-out text, every measure from one forward pass.
+
+A batch is shown to the teacher once and to each subject once. Log-probabilities are made for some tokens at a time
+and handed to all token measures; nothing of the size [held-out tokens, vocabulary] exists, so a set of any length
+can be measured. Then come the measures that run the models themselves, and the texts.
+
+Left out on purpose: tasks with answers (multiple choice, exact match). They are an evaluation of their own.
+"""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+
+from distill.data.prompts import Prompt
+from distill.evaluation.continuations import Continuations
+from distill.evaluation.measure import Measured, ModelMeasure, TokenMeasure, Tokens
+from distill.evaluation.subject import Subject
+from distill.models import answer, evaluating
+from distill.ranges import Count
+from distill.rows import Row
+from distill.signals.hidden import Hidden
+from distill.teachers.teacher import Teacher
+from distill.types import Batch, Request, Signal
+
+ELEMENTS = 2**22
+"""Of the log-probabilities that exist at once for each side: 16 MiB in float32, which stays near the cache."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What came out: lines for ``metrics.jsonl`` and for ``samples.jsonl``."""
+
+    rows: list[Row]
+    samples: list[dict[str, str]]
+
+
+class Evaluation:
+    """The measures of a run.
+
+    Args:
+        token_measures: by any name; they read held-out tokens.
+        model_measures: by any name; they run the models.
+        continuations: texts side by side, or None.
+        tokens: stop with the batch that reaches this many held-out tokens; None takes all.
+    """
+
+    def __init__(
+        self,
+        token_measures: dict[str, TokenMeasure],
+        model_measures: dict[str, ModelMeasure],
+        continuations: Continuations | None = None,
+        tokens: Count | None = None,
+    ) -> None:
+        self.token_measures, self.model_measures = token_measures, model_measures
+        self.continuations, self.tokens = continuations, tokens
+
+    @property
+    def prompts(self) -> int:
+        """How many beginnings of documents it wants."""
+        return 0 if self.continuations is None else self.continuations.prompts
+
+    @torch.no_grad()
+    def evaluate(
+        self,
+        subjects: Sequence[Subject],
+        batches: Iterable[Batch],
+        prompts: Sequence[Prompt] = (),
+        teacher: Teacher | None = None,
+        seed: int = 0,
+        split: str = "test",
+    ) -> Evaluated:
+        """Measure all subjects side by side.
+
+        Args:
+            subjects: of one tokenizer, with different names; they stay as they are.
+            batches: of held-out text, finite.
+            prompts: beginnings of documents.
+            teacher: what agreement is measured with; its passes are not counted as passes of a training.
+            seed: of the run, for the rows.
+            split: the text's name in the rows.
+        """
+        with ExitStack() as modes:
+            for subject in subjects:
+                modes.enter_context(evaluating(subject.model))
+            measured = self._on_text(subjects, batches, teacher)
+            rows = [_row(subject, one, split, seed) for subject in subjects for one in measured[subject.name]]
+            for measure in self.model_measures.values():
+                found = measure.measure(subjects)
+                rows += [_row(subject, one, "none", seed) for subject in subjects for one in found[subject.name]]
+            samples = [] if self.continuations is None else self.continuations.texts(subjects, prompts)
+        return Evaluated(rows, samples)
+
+    def _on_text(
+        self, subjects: Sequence[Subject], batches: Iterable[Batch], teacher: Teacher | None
+    ) -> Mapping[str, list[Measured]]:
+        provided = frozenset() if teacher is None else teacher.provides
+        usable = [measure for measure in self.token_measures.values() if measure.needs <= provided]
+        tallies = {subject.name: copy.deepcopy(usable) for subject in subjects}
+        passes = 0 if teacher is None else teacher.passes
+        asked = any(measure.needs for measure in usable)
+        seen = samples = 0
+        for batch in batches if usable else ():
+            signal = teacher.teach(batch, Request()) if teacher is not None and asked else None
+            for subject in subjects:
+                for tokens in _views(subject, batch, signal, samples):
+                    for tally in tallies[subject.name]:
+                        tally.update(tokens)
+            seen, samples = seen + batch.tokens, samples + len(batch.samples)
+            if self.tokens is not None and seen >= self.tokens:
+                break
+        if teacher is not None:
+            teacher.passes = passes
+        return {name: [row for tally in told for row in tally.rows()] for name, told in tallies.items()}
+
+
+def _views(subject: Subject, batch: Batch, signal: Signal | None, samples: int) -> Iterable[Tokens]:
+    """The batch's tokens as the subject sees them, so many at a time that ``ELEMENTS`` is kept."""
+    outputs = answer(subject.model, batch.inputs, batch.positions, vocabulary=subject.vocabulary)
+    own = Hidden(outputs.hidden, outputs.head)
+    size = max(128, ELEMENTS // outputs.head.vocabulary)  # below 128 the products lose their speed
+    for start in range(0, batch.tokens, size):
+        rows = slice(start, start + size)
+        (logits,) = own.chunk(rows)  # (C, V)
+        log_p, log_q = (None, logits.log_softmax(-1))
+        if signal is not None:
+            log_p, log_q = signal.pair(signal.chunk(rows), logits, 1.0)
+        owners, told = batch.owners[rows] + samples, batch.bytes if start == 0 else 0
+        yield Tokens(log_q, batch.targets[rows], owners, told, log_p)
+
+
+def _row(subject: Subject, one: Measured, split: str, seed: int) -> Row:
+    return Row(
+        subject.name, one.metric, one.value, one.unit, split, subject.step, seed, one.n, low=one.low, high=one.high
+    )

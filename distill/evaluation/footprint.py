@@ -1,0 +1,69 @@
+"""What a model takes: weights, disk, memory."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from transformers import PreTrainedModel
+
+from distill.evaluation.decoding import Writer
+from distill.evaluation.measure import Measured, ModelMeasure
+from distill.evaluation.memory import PeakMemory
+from distill.evaluation.subject import Subject
+from distill.models import shape
+from distill.ranges import Count
+
+MIB = 2**20
+
+
+class Footprint(ModelMeasure):
+    """Parameters, bytes on disk, and the memory that reading a prompt needs.
+
+    ``parameters`` counts a tied matrix once; ``embedding_parameters`` is the input embedding. ``disk_bytes`` is the
+    sum of its folder's safetensors files, without tokenizer and config; left out for a model without a folder.
+    ``peak_memory`` is the weights and buffers as they are loaded plus the largest sum of tensors alive at once while
+    one prompt is read with the cache, the head at its last position only; ``memory.PeakMemory`` says what that counts
+    and what it does not.
+
+    Args:
+        tokens: of the prompt; fewer if the model has fewer positions.
+    """
+
+    def __init__(self, tokens: Count = 256) -> None:
+        self.tokens = tokens
+
+    def measure(self, subjects: Sequence[Subject]) -> Mapping[str, list[Measured]]:
+        return {subject.name: self._rows(subject) for subject in subjects}
+
+    def _rows(self, subject: Subject) -> list[Measured]:
+        sizes = shape(subject.model)
+        ids = prompt(subject, self.tokens)
+        rows = [
+            Measured("parameters", sizes.parameters, "count"),
+            Measured("embedding_parameters", sizes.embedding_parameters, "count"),
+            Measured("peak_memory", (weight_bytes(subject.model) + _peak(subject, ids)) / MIB, "MiB", ids.shape[1]),
+        ]
+        files = [] if subject.folder is None else list(subject.folder.glob("*.safetensors"))
+        if files:
+            rows.append(Measured("disk_bytes", sum(file.stat().st_size for file in files), "bytes", len(files)))
+        return rows
+
+
+def prompt(subject: Subject, tokens: int) -> torch.Tensor:
+    """(1, S) ids spread over the vocabulary, no more than the model has positions."""
+    longest = getattr(subject.model.config.get_text_config(decoder=True), "max_position_embeddings", None) or tokens
+    places = torch.arange(min(tokens, longest), device=subject.model.device)
+    return (places * 7919 + 1)[None] % subject.vocabulary
+
+
+def weight_bytes(model: PreTrainedModel) -> int:
+    """Bytes of all weights and buffers, each storage once."""
+    storages = {tensor.untyped_storage() for tensor in (*model.parameters(), *model.buffers())}
+    return sum(storage.nbytes() for storage in {storage._cdata: storage for storage in storages}.values())
+
+
+def _peak(subject: Subject, ids: torch.Tensor) -> int:
+    Writer(subject).read(ids[:, :2])  # what is made once, at the first call, is no part of it
+    writer = Writer(subject)
+    with PeakMemory() as memory:
+        writer.read(ids)
+    return memory.peak

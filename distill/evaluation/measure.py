@@ -1,0 +1,88 @@
+"""What every measure is. A new measure is one file with one of these two, and its line in ``conf/measure``.
+
+A ``TokenMeasure`` reads log-probabilities that are made once for all of them; a ``ModelMeasure`` runs the models
+itself, all of them side by side, so that what is compared was measured in the same minutes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from torch import Tensor
+
+from distill.evaluation.subject import Subject
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A ``rows.Row`` without what the evaluation knows: subject, split, step and seed."""
+
+    metric: str
+    value: float
+    unit: str
+    n: int = 1
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """C held-out tokens as a subject sees them; no more of the (N, V) ever exists.
+
+    Attributes:
+        log_q: (C, V) the subject's log-probabilities, float32 or wider.
+        targets: (C,) int64.
+        owners: (C,) int64, the sample of each token, counted through the whole split.
+        bytes: UTF-8 bytes that the targets of the whole batch spell, told with its first tokens and 0 after.
+        log_p: (C, V) the teacher's, if there is one.
+    """
+
+    log_q: Tensor
+    targets: Tensor
+    owners: Tensor
+    bytes: int = 0
+    log_p: Tensor | None = None
+
+    @property
+    def count(self) -> int:
+        """C."""
+        return self.targets.numel()
+
+    @cached_property
+    def nats(self) -> Tensor:
+        """(C,) −log q of the targets."""
+        return -self.log_q.gather(1, self.targets[:, None])[:, 0]
+
+    @cached_property
+    def top(self) -> tuple[Tensor, Tensor]:
+        """((C,) log-probability, (C,) id) of the likeliest token."""
+        values, ids = self.log_q.max(-1)
+        return values, ids
+
+
+class TokenMeasure(ABC):
+    """Sees every held-out token once. What a config makes is the empty measure; each subject gets a copy of it.
+
+    Attributes:
+        needs: what it asks of a teacher; without such a teacher it is left out.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    @abstractmethod
+    def update(self, tokens: Tokens) -> None:
+        """Take in some tokens."""
+
+    @abstractmethod
+    def rows(self) -> list[Measured]:
+        """What came out, once all tokens were seen."""
+
+
+class ModelMeasure(ABC):
+    """Measures models, not text."""
+
+    @abstractmethod
+    def measure(self, subjects: Sequence[Subject]) -> Mapping[str, list[Measured]]:
+        """Rows by the subject's name; all models are in evaluation mode and no gradient is kept."""

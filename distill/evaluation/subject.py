@@ -1,0 +1,27 @@
+"""Whose numbers they are."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to be measured.
+
+    Attributes:
+        name: in the rows: ``teacher``, ``student``, ``control``, ``control_compute``, or an exported file's.
+        model: measured as if in evaluation mode; left in the mode it is in.
+        tokenizer: decodes what it writes.
+        vocabulary: ids that mean something; the head is cut to them.
+        folder: where its files lie, if they do.
+        step: optimiser steps it was trained for here.
+    """
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    vocabulary: int
+    folder: Path | None = None
+    step: int = 0
