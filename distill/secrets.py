@@ -92,11 +92,10 @@ def is_secret(key: str) -> bool:
 def secrets(environment: Mapping[str, str]) -> list[str]:
     """The values of variables whose names say that they hold a secret, the longest first."""
     found = {value for name, value in environment.items() if VARIABLES.search(name) and len(value) >= SHORTEST}
-    found |= {
-        pair.group()[len(pair["scheme"]) : -1]
-        for name, value in environment.items()
-        if name.lower().endswith("_proxy") and (pair := USER_INFO.match(value))
-    }
+    for value in environment.values():
+        if pair := USER_INFO.match(value):  # http_proxy, an index of packages
+            password = pair.group()[len(pair["scheme"]) : -1].partition(":")[2]
+            found |= {password} if len(password) >= SHORTEST else set()
     return sorted(found, key=len, reverse=True)
 
 

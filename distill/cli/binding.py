@@ -5,7 +5,7 @@ fault is kept, so that a person sees all of them at once.
 """
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -91,11 +91,15 @@ class Binder:
     Args:
         origin: where a dotted key was written, as a person finds it ("conf/x.yaml:3").
         plugins: packages whose parts are allowed too.
+        repeats: keys that only repeat another one: what is wrong is told there.
     """
 
-    def __init__(self, origin: Callable[[str], str], plugins: tuple[str, ...] = ()) -> None:
-        self.origin, self.plugins = origin, plugins
+    def __init__(
+        self, origin: Callable[[str], str], plugins: tuple[str, ...] = (), repeats: Mapping[str, str] | None = None
+    ) -> None:
+        self.origin, self.plugins, self.repeats = origin, plugins, repeats or {}
         self.faults: list[BadInput] = []
+        self.faulty: set[str] = set()
 
     def value(self, kind: Kind, value: Any, key: str) -> Any:
         """The value in its one written form; a fault if it is not of this kind."""
@@ -134,6 +138,9 @@ class Binder:
 
     def fault(self, key: str, reason: str, instead: str | None = None) -> None:
         """Note what is wrong at a key; the same thing is noted once."""
+        if self.repeats.get(key) in self.faulty:
+            return
+        self.faulty.add(key)
         meant = f" (did you mean {instead}?)" if instead else ""
         fault = BadInput(f"{self.origin(key)} {key}", reason + meant)
         if str(fault) not in map(str, self.faults):

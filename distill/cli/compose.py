@@ -65,8 +65,8 @@ def compose(arguments: Arguments) -> Composed:
     config, origins, choices = _merged(arguments.verb, sorted_overrides, sources, faults)
     command.apply(sorted_overrides.values, config, faults)
     origins |= dict.fromkeys(sorted_overrides.keys, command.PLACE)
-    plain = resolved(config, lambda key: _origin(origins, arguments.verb, key), faults)
-    binder = Binder(lambda key: _origin(origins, arguments.verb, key), arguments.plugins)
+    plain, repeats = resolved(config, lambda key: _origin(origins, arguments.verb, key), faults)
+    binder = Binder(lambda key: _origin(origins, arguments.verb, key), arguments.plugins, repeats)
     settings = find(f"distill.cli.{arguments.verb}.Settings")
     bound = binder.record(settings, plain, "", f"distill {arguments.verb}") if settings else plain
     faults += binder.faults

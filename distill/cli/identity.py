@@ -18,6 +18,7 @@ SHOWN_ONLY = frozenset(
         "logger",
         "wandb",
         "launcher",
+        "sweeper",
         "debug",
         "threads",
         "data.workers",

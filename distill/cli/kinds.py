@@ -128,7 +128,7 @@ class ListOf(Kind):
     def __str__(self) -> str:
         if self.fixed:
             return f"a list of {len(self.each)}: {', '.join(map(str, self.each))}"
-        return f"a list, each {self.each[0]}"
+        return "a list" if isinstance(self.each[0], Anything) else f"a list, each {self.each[0]}"
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class DictOf(Kind):
         }
 
     def __str__(self) -> str:
-        return f"named values, each {self.each}"
+        return "named values" if isinstance(self.each, Anything) else f"named values, each {self.each}"
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,25 @@ from distill.errors import BadInput
 RESOLVERS = {"oc.env", "oc.select"}
 """Besides another key, ``${…}`` may read an environment variable or a key with a default; nothing else."""
 CALL = re.compile(r"\$\{\s*([^{}:$,\s]*|\$\{)\s*:")
+REPEAT = re.compile(r"\$\{([\w.]+)\}")
 DEEPEST = 40
 
 
-def resolved(config: DictConfig, origin: Callable[[str], str], faults: list[BadInput]) -> dict[str, Any]:
-    """Plain dicts, lists and values. A key that cannot be resolved is told in ``faults`` and left out."""
-    return _Resolver(origin, faults).mapping(config, "", 0)
+def resolved(
+    config: DictConfig, origin: Callable[[str], str], faults: list[BadInput]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Plain dicts, lists and values; and which keys only repeat another (``data.seed`` -> ``seed``).
+
+    A key that cannot be resolved is told in ``faults`` and left out.
+    """
+    resolver = _Resolver(origin, faults)
+    return resolver.mapping(config, "", 0), resolver.repeats
 
 
 class _Resolver:
     def __init__(self, origin: Callable[[str], str], faults: list[BadInput]) -> None:
         self.origin, self.faults = origin, faults
+        self.repeats: dict[str, str] = {}
 
     def mapping(self, node: DictConfig, key: str, depth: int) -> dict[str, Any]:
         plain: dict[str, Any] = {}
@@ -47,6 +55,8 @@ class _Resolver:
     def _into(self, into: dict, name: Any, node: Any, index: Any, key: str, depth: int) -> None:
         raw = node._get_node(index)
         written = raw._value() if OmegaConf.is_interpolation(node, index) else None
+        if written and (whole := REPEAT.fullmatch(str(written))):
+            self.repeats[key] = whole[1]
         refused = [call for call in CALL.findall(str(written)) if call not in RESOLVERS] if written else []
         if refused:
             self._fault(

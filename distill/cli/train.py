@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from distill.cli.settings import Debug, Paths, Wandb
 from distill.ranges import Natural
@@ -11,9 +11,12 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
     from distill.alignment.alignment import Alignment
+    from distill.evaluation.evaluation import Evaluation
     from distill.losses.objective import Objective
     from distill.rollouts.rollout import Rollout
     from distill.students.student import Student
+    from distill.sweeps.grid import Grid
+    from distill.sweeps.launchers.launcher import Launcher
     from distill.teachers.teacher import Teacher
     from distill.training.fit import Cadence
     from distill.training.optim import Optim
@@ -35,11 +38,12 @@ class Settings:
     objective: "Objective"
     rollout: "Rollout"
     alignment: "Alignment"
-    measure: dict[str, Any]
+    measure: "Evaluation"
     optim: "Optim"
     trainer: Callable[..., "pl.Trainer"]
     callbacks: dict[str, "pl.Callback"]
     logger: "Tracker"
-    launcher: Any
+    launcher: "Launcher"
+    sweeper: "Grid"
     debug: Debug
     wandb: Wandb | None = None
