@@ -15,12 +15,14 @@ class Line:
         status: as its folder tells it.
         elsewhere: whether somebody else than the one who asks executes it.
         log: path of what it printed.
+        lost: whether it says that it is running and nobody alive keeps it; the next driver takes it over.
     """
 
     name: str
     status: Status
     elsewhere: bool = False
     log: str = ""
+    lost: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import BadInput
-from distill.sweeps.atomic import read_json
+from distill.storage import read_json
 from distill.sweeps.goal import Goal
 
 SPECIFICATION = 1

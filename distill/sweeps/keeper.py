@@ -7,6 +7,7 @@ next driver finds it done. Left out on purpose: knowing what the command does.
 
 import argparse
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from typing import Any
 
 from distill.errors import BadInput, DistillError
 from distill.ranges import Natural, NonNegative
+from distill.storage import sweep_drafts
 from distill.sweeps import claims, failures, processes
 from distill.sweeps.claims import Claim
 from distill.sweeps.failures import Failure
@@ -91,7 +93,8 @@ class Keeper:
         if claim is None:
             return ELSEWHERE
         try:
-            processes.end_orphan(None if before is None else before.child(), self.patience.grace)
+            if before is not None and not before.released():
+                processes.end_orphans(before.token, self.patience.grace)
             job = Job.read(self.folder.job_file(self.run))
             ended = self._told_done(job) or self._attempts(claim, job)
             if ended is None:
@@ -134,21 +137,21 @@ class Keeper:
         """One attempt: what to write about it, its return code (None: the claim was lost), the end of its log."""
         log, folder = self.folder.log(self.run), self.folder.run(self.run)
         folder.mkdir(parents=True, exist_ok=True)
+        sweep_drafts(folder)  # of a keeper that was killed while it wrote; a run wants an empty folder, or its own
         since = log.stat().st_size if log.exists() else 0
         status = Status(state="running", log=f"../../logs/{log.name}", started=time.time(), attempts=attempt)
         try:
             with _handled(signal.SIG_IGN, [signal.SIGUSR2]):  # the queue sends it to every process of a job
-                child = processes.start(command, log, job.environment, job.directory)
+                child = processes.start(command, log, {**job.environment, processes.TOKEN: claim.token}, job.directory)
         except BadInput as problem:
             with log.open("a", encoding="utf-8") as file:
                 file.write(f"{problem}\n")
             return status, problem.code, str(problem)
-        claim.write_child(child.pid)
-        status = replace(status, pid=child.pid, host=claims.Owner.of(child.pid).host)
+        status = replace(status, pid=child.pid, host=socket.gethostname())
         status.write(folder)
         mine = self._watch(claim, child)
         if child.returncode != 0:
-            processes.kill(child.pid)
+            processes.end_orphans(claim.token, grace=0.0)
         return status, child.returncode if mine else None, failures.tail(log, since)
 
     def _watch(self, claim: Claim, child: subprocess.Popen[bytes]) -> bool:

@@ -3,13 +3,17 @@
 import os
 import signal
 import subprocess
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
 from distill.errors import BadInput
-from distill.sweeps.owner import Owner
+
+TOKEN = "DISTILL_RUN_CLAIM"
+"""The variable by which a run's processes are known to be its."""
 
 
 def start(
@@ -50,24 +54,38 @@ def ask(leader: int) -> None:
 
 
 def kill(leader: int) -> None:
-    """End a group now, or what a dead leader left of it: data loader workers and ranks would hold memory for ever."""
+    """End a group now: SIGKILL."""
     _signal_group(leader, signal.SIGKILL)
 
 
-def end_orphan(child: Owner | None, grace: float) -> None:
-    """End the process that a dead keeper has left behind, so that one run never has two processes.
+def end_orphans(token: str, grace: float) -> None:
+    """End what a dead run or a dead keeper has left behind: SIGTERM, ``grace`` seconds, SIGKILL.
 
-    A child on another machine is left alone: its keeper's heart has not beaten for a minute.
+    Data loader workers and ranks would hold memory for ever, and one run must never have two processes. They are
+    found by the variable that a run's process is started with and all of its own inherit, for some (torchrun's
+    ranks) leave their group, and a keeper may die before it has written down whom it started. What runs on another machine is left alone: its keeper's heart has
+    not beaten for a minute.
     """
-    if child is None or not child.here or not child.alive(silence=float("inf")):
-        return
-    ask(child.pid)
-    try:
-        psutil.Process(child.pid).wait(timeout=grace)
-    except psutil.NoSuchProcess:
-        return
-    except psutil.TimeoutExpired:
-        kill(child.pid)
+    until = time.monotonic() + grace
+    for process in _carriers(token):
+        with suppress(psutil.Error):
+            process.terminate()
+    while left := _carriers(token):
+        if time.monotonic() > until:
+            for process in left:
+                with suppress(psutil.Error):
+                    process.kill()
+        time.sleep(0.1)
+
+
+def _carriers(token: str) -> list[psutil.Process]:
+    """The living processes that carry a token; the dead that nobody reaps have no environment any more."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):  # gone meanwhile, or somebody else's
+            if process.environ().get(TOKEN) == token:
+                found.append(process)
+    return found
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:

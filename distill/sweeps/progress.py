@@ -69,7 +69,7 @@ def table(board: Board, most: int | None = None) -> Table:
         seconds = status.seconds(time.time()) if status.state != "queued" else None
         drawn.add_row(
             Text(line.name),
-            Text(status.state + (" elsewhere" if line.elsewhere else ""), style=_COLOURS[status.state]),
+            Text(_state(line), style=_COLOURS[status.state]),
             Text("" if seconds is None else clock(seconds)),
             Text("" if status.value is None else f"{status.metric} {status.value:.4g}"),
             Text(_remark(line)),
@@ -83,6 +83,10 @@ def _first(board: Board, most: int) -> list[Line]:
     order = {"running": 0, "failed": 1, "queued": 2, "done": 3}
     ranked = sorted(range(len(board.lines)), key=lambda i: (order[board.lines[i].status.state], i))
     return [board.lines[i] for i in sorted(ranked[:most])]
+
+
+def _state(line: Line) -> str:
+    return line.status.state + (" elsewhere" if line.elsewhere else ", lost" if line.lost else "")
 
 
 def _remark(line: Line) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from distill.errors import BadInput
-from distill.sweeps.atomic import read_json, write_json
+from distill.storage import read_json, write_json
 
 STATUS = "status.json"
 State = Literal["queued", "running", "done", "failed"]

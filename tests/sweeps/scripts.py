@@ -13,8 +13,10 @@ import json, os, resource, signal, sys, time
 from pathlib import Path
 run = Path(sys.argv[1]); run.mkdir(parents=True, exist_ok=True)
 before = run / "pid"
-if before.exists() and Path("/proc/" + before.read_text()).exists():
-    (run / "overlap").touch()
+if before.exists():
+    stat = Path("/proc/" + before.read_text() + "/stat")
+    if stat.exists() and " Z " not in stat.read_text():  # where nobody reaps orphans, the dead stay in the table
+        (run / "overlap").touch()
 before.write_text(str(os.getpid()))
 with (run / "executions").open("a") as file:
     file.write("x")

@@ -20,7 +20,7 @@ RESUMES = """
 step = run / "step"
 for i in range(int(step.read_text()) if step.exists() else 0, 8):
     time.sleep(0.05); (run / "next").write_text(str(i + 1)); os.replace(run / "next", step)
-measure()
+if not (run / "metrics.jsonl").exists(): measure()
 """
 PATIENT = """
 def checkpoint(number, frame):
@@ -183,6 +183,19 @@ def test_a_run_that_takes_its_keeper_with_it_every_time_is_a_failure(sweep, plan
     assert executions(sweep, "a") == 3
 
 
+def test_a_run_that_ended_well_after_its_keeper_died_is_judged_not_repeated(sweep, plan, drive, begin):
+    plan({"a": "time.sleep(1.0); measure(); (run / 'status.json').write_text('{\"state\": \"done\"}')"})
+    driver = begin(sweep, jobs=1)
+    wait_until(lambda: pids(sweep, "a") is not None)
+    driver.kill()
+    driver.communicate()
+    kill_keepers(sweep, ["a"])
+    wait_until(lambda: sweep.status("a").state == "done")
+    assert sweep.status("a").value is None
+    assert drive().done == ["a"]
+    assert (executions(sweep, "a"), sweep.status("a").value) == (1, 1.5)
+
+
 def test_the_running_state_tells_process_host_and_start(sweep, plan, begin):
     plan({"a": PATIENT})
     driver = begin(sweep)
@@ -196,7 +209,7 @@ def test_the_running_state_tells_process_host_and_start(sweep, plan, begin):
 
 
 def test_what_a_run_starts_dies_with_it(sweep, plan, drive):
-    worker = "import subprocess\nw = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+    worker = "import subprocess\nw = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)\n"
     plan({"a": worker + "(run / 'worker').write_text(str(w.pid)); os.kill(os.getpid(), signal.SIGSEGV)"})
     assert drive().failed == ["a"]
     worker_pid = int((sweep.run("a") / "worker").read_text())
