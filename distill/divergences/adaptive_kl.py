@@ -50,7 +50,7 @@ def token_wise_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
 
     Returns:
         (…,) nats; infinite unless p and q have the same support. Every summand is at least 0. Near p = q it is
-        KL(p ‖ q) + KL(q ‖ p) to leading order, twice what the paper's "half of each" suggests.
+        KL(p ‖ q) + KL(q ‖ p) to leading order.
     """
     excluded = (log_p == -torch.inf) & (log_q == -torch.inf)
     gap = log_p.masked_fill(excluded, 0.0) - log_q.masked_fill(excluded, 0.0)
