@@ -27,6 +27,8 @@ from distill.types import Batch, Request, Signal
 
 ELEMENTS = 2**22
 """Of the log-probabilities that exist at once for each side: 16 MiB in float32, which stays near the cache."""
+FEWEST = 128
+"""Tokens at once: below it the products lose their speed."""
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,13 @@ def _views(subject: Subject, batch: Batch, signal: Signal | None, samples: int) 
     """The batch's tokens as the subject sees them, so many at a time that ``ELEMENTS`` is kept."""
     outputs = answer(subject.model, batch.inputs, batch.positions, vocabulary=subject.vocabulary)
     own = Hidden(outputs.hidden, outputs.head)
-    size = max(128, ELEMENTS // outputs.head.vocabulary)  # below 128 the products lose their speed
+    size = max(FEWEST, ELEMENTS // outputs.head.vocabulary)
     for start in range(0, batch.tokens, size):
         rows = slice(start, start + size)
         (logits,) = own.chunk(rows)  # (C, V)
-        log_p, log_q = (None, logits.log_softmax(-1))
-        if signal is not None:
+        if signal is None:
+            log_p, log_q = None, logits.log_softmax(-1)
+        else:
             log_p, log_q = signal.pair(signal.chunk(rows), logits, 1.0)
         owners, told = batch.owners[rows] + samples, batch.bytes if start == 0 else 0
         yield Tokens(log_q, batch.targets[rows], owners, told, log_p)

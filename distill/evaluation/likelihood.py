@@ -38,4 +38,4 @@ class Likelihood(TokenMeasure):
 
 
 def _exp(nats: float) -> float:
-    return math.exp(nats) if nats < 700 else math.inf
+    return math.inf if nats > 700 else math.exp(nats)
