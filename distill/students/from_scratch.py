@@ -6,12 +6,14 @@ model's folder once and use ``pretrained``.
 
 from typing import Literal
 
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from distill.errors import BadInput
 from distill.folders import known_ids
+from distill.models import shape
 from distill.ranges import Count, Fraction
 from distill.students.student import Student
+from distill.types import ModelShape
 
 
 class FromScratch(Student):
@@ -56,9 +58,19 @@ class FromScratch(Student):
         self.architecture, self.max_positions = architecture, max_positions
 
     def build(self, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
-        config = AutoConfig.for_model(
+        config = self._config(known_ids(tokenizer))
+        config.bos_token_id, config.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
+        model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
+        return model.train()
+
+    def shape(self, vocabulary: int) -> ModelShape:
+        return shape(self._config(vocabulary))
+
+    def _config(self, vocabulary: int) -> PreTrainedConfig:
+        return AutoConfig.for_model(
             self.architecture,
-            vocab_size=known_ids(tokenizer),
+            vocab_size=vocabulary,
             hidden_size=self.width,
             intermediate_size=self.intermediate,
             num_hidden_layers=self.layers,
@@ -68,10 +80,7 @@ class FromScratch(Student):
             max_position_embeddings=self.max_positions,
             tie_word_embeddings=self.tied,
             attention_dropout=self.dropout,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=None,
+            eos_token_id=None,
             pad_token_id=None,  # else the embedding's row of that id has no gradient, and it often is the end of text
         )
-        model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
-        model.generation_config.pad_token_id = tokenizer.pad_token_id
-        return model.train()

@@ -12,9 +12,12 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from distill.errors import BadInput
+from distill.folders import load_config
+from distill.models import shape
 from distill.ranges import Count
 from distill.students.pretrained import Pretrained
 from distill.students.student import Student
+from distill.types import ModelShape
 
 LISTS_BY_LAYER = ("layer_types", "mlp_layer_types", "no_rope_layers", "layers_block_type", "attention_layers")
 """Lists in transformers' configs with one entry a layer; they are cut with the layers."""
@@ -72,6 +75,11 @@ class LayerDrop(Student):
         student.load_state_dict(_renumbered(whole, f"{name}.", self.kept(count)))
         student.tie_weights()
         return student.train()
+
+    def shape(self, vocabulary: int) -> ModelShape:
+        """The model's own vocabulary stands, whatever ``vocabulary`` is."""
+        config = load_config(self.source.locate())
+        return shape(_cut(config, self.kept(config.num_hidden_layers)))
 
     def kept(self, count: int) -> list[int]:
         """Which of ``count`` layers stay, in order."""

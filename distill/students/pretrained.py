@@ -5,9 +5,10 @@ from typing import Literal
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from distill.folders import Attention, Precision, check_tokenizer, load_causal_lm, load_tokenizer, locate
-from distill.models import check_head
+from distill.folders import Attention, Precision, check_tokenizer, load_causal_lm, load_config, load_tokenizer, locate
+from distill.models import check_head, shape
 from distill.students.student import Student
+from distill.types import ModelShape
 
 
 class Pretrained(Student):
@@ -48,3 +49,7 @@ class Pretrained(Student):
         model = load_causal_lm(folder, self.dtype, self.attention)
         check_head(model)
         return model.train()
+
+    def shape(self, vocabulary: int) -> ModelShape:
+        """The model's own vocabulary stands, whatever ``vocabulary`` is."""
+        return shape(load_config(self.locate()))

@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from distill.types import ModelShape
+
 
 class Student(ABC):
     """``build`` makes the model; it draws every random number from torch's global generator, which the caller seeds,
@@ -12,3 +14,11 @@ class Student(ABC):
     @abstractmethod
     def build(self, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
         """The student in training mode, in float32 unless the recipe says otherwise."""
+
+    @abstractmethod
+    def shape(self, vocabulary: int) -> ModelShape:
+        """The sizes that ``build`` would give, without making a weight.
+
+        Args:
+            vocabulary: ids of the tokenizer, for a student that takes its vocabulary from there.
+        """
