@@ -21,7 +21,9 @@ PROBES = (
     "日本語 and Ελληνικά 🙂 İstanbul ﬁ",
     "  Leading, trailing, don't WE'LL\r\n\n\n",
 )
-"""Equal ids on these stand for equal merges, normalisers and pre-tokenizers, which serialise in many equal ways."""
+"""Equal ids on these, and on a text made of the vocabulary itself, stand for equal merges, normalisers and
+pre-tokenizers, which serialise in many equal ways."""
+PROBED_IDS = 2_000
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,10 @@ def _check_extra(
 
 
 def _check_behaviour(teacher: PreTrainedTokenizerBase, student: PreTrainedTokenizerBase) -> None:
-    ids = [[one(probe, add_special_tokens=False)["input_ids"] for probe in PROBES] for one in (teacher, student)]
+    count = known_ids(student)
+    spelt = student.decode(list(range(0, count, -(-count // PROBED_IDS))), skip_special_tokens=True)
+    probes = (*PROBES, spelt)
+    ids = [[one(probe, add_special_tokens=False)["input_ids"] for probe in probes] for one in (teacher, student)]
     if ids[0] != ids[1]:
         raise BadInput(PLACE, "the same ids, but a text is cut into other tokens", remedy=REMEDY)
     theirs, ours = Marks.of(teacher), Marks.of(student)
