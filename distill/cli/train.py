@@ -2,8 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+from distill.cli.arguments import Arguments
+from distill.cli.compose import compose
+from distill.cli.run_folder import RunFolder
 from distill.cli.settings import Debug, Paths, Wandb
 from distill.ranges import Natural
 
@@ -47,3 +51,54 @@ class Settings:
     sweeper: "Grid"
     debug: Debug
     wandb: Wandb | None = None
+
+
+def run(arguments: Arguments) -> int:
+    """Train, evaluate and report one run; or, with ``-m``, a sweep of them."""
+    arguments = arguments.without_words()
+    if arguments.multirun:
+        from distill.cli.multirun import multirun
+
+        return multirun(arguments, told)
+    composed = compose(arguments)
+    if arguments.dry_run:
+        from distill.cli.dry_run import show
+
+        return show(composed)
+    folder = RunFolder(composed, arguments.command)
+    if folder.done:
+        print(f"{folder.path} is finished; this is its report")
+    else:
+        with folder.running():
+            _execute(composed.config, arguments.plugins, folder)
+    told(folder.path)
+    return 0
+
+
+def told(folder: Path) -> None:
+    """Write the report of a run or a sweep, and show its table."""
+    from rich.console import Console
+
+    from distill.reports.report import write
+    from distill.reports.table import show
+
+    written = write([folder])
+    show(written.document, Console())
+    print(f"\n{written.html}\n{written.markdown}")
+
+
+def _execute(config: dict[str, Any], plugins: tuple[str, ...], folder: RunFolder) -> None:
+    """The main job: gather the parts, train each subject, measure all of them."""
+    from rich.console import Console
+
+    from distill.cli import subjects
+    from distill.cli.parts import gather
+    from distill.cli.quiet import quieten
+
+    quieten()
+    console = Console(highlight=False, markup=False)
+    parts = gather(config, plugins, console)
+    folder.hold_to(parts.hashes())
+    subjects.introduce(parts, folder, console)
+    fitted = subjects.train(parts, folder, console)
+    subjects.measure(parts, folder, fitted, console)

@@ -4,6 +4,7 @@ Left out on purpose: answering once and reading it back later (a stored teacher)
 the student.
 """
 
+import hashlib
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -59,6 +60,17 @@ class Live(Teacher):
         self.passes += 1
         told = answer(self.model, batch.teacher_inputs, batch.teacher_positions, request, self.vocabulary)
         return Hidden(told.hidden, told.head)
+
+    @property
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+        return digest.hexdigest()
+
+    def share(self, vocabulary: int) -> None:
+        self.vocabulary = min(self.vocabulary, vocabulary)
 
     def check_packing(self) -> None:
         check_isolation(self.model, self.vocabulary, "teacher")

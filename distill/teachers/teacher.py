@@ -5,11 +5,14 @@ submodule, optimise it, nor write it into a checkpoint.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from distill.types import Batch, ModelShape, Request, Signal
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class Teacher(ABC):
@@ -19,15 +22,30 @@ class Teacher(ABC):
         provides: which needs of a loss it can answer; compared with them before a weight is loaded.
         shape: its model's sizes, or None if it has no model of its own here.
         passes: forward passes made so far, for the cost that a report shows.
+        model: what can be measured beside the student, or None.
+        folder: where the model's files lie or which hub id it has, or None.
+        fingerprint: sha256 of everything that decides its answers, or None if nothing does.
     """
 
     provides: ClassVar[frozenset[str]]
     shape: ModelShape | None = None
     passes: int = 0
+    model: "PreTrainedModel | None" = None
+    folder: str | None = None
+
+    @property
+    def fingerprint(self) -> str | None:
+        return None
 
     @abstractmethod
     def teach(self, batch: Batch, request: Request) -> Signal | None:
         """What it says at ``batch.teacher_positions``, without a gradient; None if it has nothing to say."""
+
+    def share(self, vocabulary: int) -> None:
+        """Speak only of the first ``vocabulary`` ids, those that the student knows too."""
+
+    def check_packing(self) -> None:
+        """Refuse, with BadInput, if documents packed in one row would see each other; nothing runs a model by default."""
 
     def to(self, device: torch.device) -> "Teacher":
         """Move to where the batches are; in place, as modules do."""

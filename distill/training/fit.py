@@ -135,7 +135,7 @@ class Fit:
 
     def _stream(self, trainer: pl.Trainer, step: int) -> Any:
         accumulated = trainer.accumulate_grad_batches
-        return self.data.stream(start=step * accumulated, rank=trainer.global_rank, world=trainer.world_size)
+        return self.data.stream(start=step * accumulated, rank=trainer.global_rank, world_size=trainer.world_size)
 
     def _keep(self, student: PreTrainedModel, checkpoints: Path, done: Path, fitted: Fitted) -> None:
         """The best point's weights as a Hugging Face folder; then the checkpoints have served."""

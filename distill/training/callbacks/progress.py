@@ -64,7 +64,7 @@ class Showing(pl.Callback):
             self.bar.update(self.task, completed=trainer.global_step, said=self._said(pl_module, now))
         elif trainer.is_global_zero:
             step = f"step {trainer.global_step}/{trainer.max_steps}"
-            self.console.print(f"{self.subject}: {step}, {self._said(pl_module, now)}", markup=False, highlight=False)
+            self.console.print(f"{self.subject}: {step}, {self._said(pl_module, now)}", soft_wrap=True)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.bar:

@@ -1,0 +1,124 @@
+"""A teacher that does not exist yet: trained once by its recipe, kept in the cache under the hash of its inputs.
+
+The recipe goes through the same module, data and optimiser as any student, with cross-entropy as its objective. Runs
+of a sweep that want the same teacher wait for the one that trains it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from distill.errors import BadInput
+from distill.ranges import Count, Natural, Positive, Share
+
+FORMAT = 1
+"""Raised when the same recipe would make another teacher than before."""
+
+TEACHER = "teacher"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a teacher is trained.
+
+    Attributes:
+        student: a student's node: the model's sizes.
+        steps: optimiser steps.
+        learning_rate: peak.
+        share: of the text that it sees.
+        seed: its own; every student's seed has the same teacher.
+    """
+
+    student: dict[str, Any]
+    steps: Count
+    learning_rate: Positive
+    share: Share = 1.0
+    seed: Natural = 0
+
+
+def raised(recipe: Recipe, config: Mapping[str, Any], tokenizer: Any, console: Any) -> Path:
+    """The folder that holds the trained teacher (``teacher/``) and its rows (``metrics.jsonl``).
+
+    Args:
+        recipe: how to train it.
+        config: the run's, for its data, optimiser and trainer.
+        tokenizer: the data's.
+        console: where progress is shown.
+    """
+    from distill.alignment.identity import Identity
+    from distill.cli.build import instantiate
+    from distill.rollouts.data import Data
+    from distill.teachers.none import NoTeacher
+    from distill.training.comparison import without_teacher
+    from distill.training.distiller import Distiller
+    from distill.training.fit import Cadence, Fit
+    from distill.training.randomness import reseed
+
+    data = instantiate({**config["data"], "share": recipe.share, "seed": recipe.seed})
+    data.prepare(tokenizer)
+    optim = {**config["optim"], "learning_rate": recipe.learning_rate}
+    key = _key(recipe, data.fingerprint, optim, {"batch_size": data.batch_size, **_arithmetic(config["trainer"])})
+    folder = Path(config["paths"]["cache"]).expanduser() / "nursery" / key
+    if (folder / TEACHER).is_dir():
+        return folder
+
+    def make() -> Distiller:
+        reseed(recipe.seed, 0)
+        student = instantiate(recipe.student).build(tokenizer)
+        parts = (without_teacher(), NoTeacher(), Data(), Identity(), instantiate(optim))
+        return Distiller(student, *parts, steps=recipe.steps, seed=recipe.seed)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    if lock.is_locked or not _free(lock):
+        console.print("another run trains this teacher; waiting for it")
+    with lock:
+        if not (folder / TEACHER).is_dir():
+            console.print(f"the teacher is trained once and kept in {folder}", soft_wrap=True)
+            cadence = Cadence(validate=max(recipe.steps // 8, 1), checkpoint=max(recipe.steps // 8, 1))
+            trainer = partial(instantiate(config["trainer"]))
+            Fit(folder, data, tokenizer, trainer, cadence, recipe.seed, console)(TEACHER, make)
+    return folder
+
+
+def recipe_of(teacher: Mapping[str, Any]) -> Recipe | None:
+    """The recipe in a teacher's config, if it has to be trained first.
+
+    Raises:
+        BadInput: the recipe has unknown or missing keys.
+    """
+    if teacher.get("path") is not None or not teacher.get("recipe"):
+        return None
+    try:
+        return Recipe(**teacher["recipe"])
+    except TypeError as problem:
+        known = ", ".join(Recipe.__dataclass_fields__)
+        raise BadInput("teacher.recipe", str(problem).partition(" ")[2], remedy=f"its keys are {known}") from None
+
+
+def _key(recipe: Recipe, fingerprint: str, optim: Mapping[str, Any], batch: Mapping[str, Any]) -> str:
+    told = {"format": FORMAT, "recipe": recipe.__dict__, "data": fingerprint, "optim": optim, "batch": batch}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _arithmetic(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the trainer changes the numbers."""
+    names = ("precision", "accumulate_grad_batches", "gradient_clip_val")
+    return {name: trainer.get(name) for name in names}
+
+
+def _free(lock: FileLock) -> bool:
+    """Whether nobody holds the lock at this moment."""
+    from filelock import Timeout
+
+    try:
+        with lock.acquire(timeout=0):
+            return True
+    except Timeout:
+        return False

@@ -1,0 +1,159 @@
+"""From a checked config to the parts that a run is made of, cheapest questions first.
+
+Tokenizers are compared before a weight is loaded. A pretrained model's own tokenizer wins over the data's recipe:
+only where no model brings one is one trained.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distill.cli import nursery
+from distill.cli.build import instantiate
+from distill.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from distill.data.text import TextData
+    from distill.evaluation.subject import Subject
+    from distill.teachers.teacher import Teacher
+    from distill.training.distiller import Distiller
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What all subjects of a run share.
+
+    Attributes:
+        config: the run's.
+        plugins: packages whose parts a config may name.
+        data, tokenizer: the text, prepared.
+        teacher: loaded.
+        home: the folder of a teacher trained by recipe, with its rows; else None.
+        vocabulary: ids below it mean the same to both models; None without a teacher.
+        notes: what a person should know about the two.
+    """
+
+    config: Mapping[str, Any]
+    plugins: tuple[str, ...]
+    data: "TextData"
+    tokenizer: "PreTrainedTokenizerBase"
+    teacher: "Teacher"
+    home: Path | None
+    vocabulary: int | None
+    notes: tuple[str, ...]
+
+    @property
+    def seed(self) -> int:
+        return self.config["seed"]
+
+    def hashes(self) -> dict[str, str]:
+        """Of what goes into the run and is no part of its config."""
+        told = {"data": self.data.fingerprint}
+        return told | ({"teacher": self.teacher.fingerprint} if self.teacher.fingerprint else {})
+
+    def subjects(self) -> list["Subject"]:
+        """The teacher, where it is a model that can be measured."""
+        model, place = self.teacher.model, self.teacher.folder
+        if model is None or place is None:
+            return []
+        from distill.evaluation.subject import Subject
+
+        folder = Path(place) if Path(place).is_dir() else None
+        return [Subject("teacher", model, self.tokenizer, self.vocabulary or len(self.tokenizer), folder)]
+
+    def student(self) -> "PreTrainedModel":
+        """The student's initial weights: the same at every call."""
+        from distill.data.isolation import check_isolation
+        from distill.training.randomness import reseed
+
+        reseed(self.seed, 0)
+        model = instantiate(self.config["student"], plugins=self.plugins).build(self.tokenizer)
+        if self.data.packing:
+            check_isolation(model, len(self.tokenizer), "student")
+        return model
+
+    def distiller(self, steps: int, taught: bool) -> "Distiller":
+        """The module that trains a student: with the run's objective and teacher, or without a teacher."""
+        from distill.models import shape
+        from distill.teachers.none import NoTeacher
+        from distill.training.comparison import without_teacher
+        from distill.training.distiller import Distiller
+
+        student = self.student()
+        objective = instantiate(self.config["objective"], plugins=self.plugins) if taught else without_teacher()
+        objective.prepare(shape(student), self.teacher.shape)
+        rollout, alignment, optim = (
+            instantiate(self.config[part], plugins=self.plugins) for part in ("rollout", "alignment", "optim")
+        )
+        return Distiller(
+            student,
+            objective,
+            self.teacher if taught else NoTeacher(),
+            rollout,
+            alignment,
+            optim,
+            steps=steps,
+            seed=self.seed,
+            vocabulary=self.vocabulary,
+            log_every=self.config["trainer"].get("log_every_n_steps", 10),
+        )
+
+
+def gather(config: Mapping[str, Any], plugins: tuple[str, ...], console: "Console") -> Parts:
+    """Read the data, train or load the teacher, compare the tokenizers.
+
+    Raises:
+        BadInput: something cannot be used, or the two models do not speak of the same tokens.
+    """
+    data = instantiate(config["data"], plugins=plugins)
+    with console.status("reading the data"):
+        tokenizer = data.prepare(_own_tokenizer(config))
+    teacher, home = dict(config["teacher"]), None
+    recipe = nursery.recipe_of(teacher)
+    if recipe:
+        home = nursery.raised(recipe, config, tokenizer, console)
+        teacher["path"] = str(home / nursery.TEACHER)
+    vocabulary, notes = _shared(teacher, tokenizer)
+    with console.status("loading the teacher"):
+        made = instantiate(teacher, plugins=plugins)
+    if vocabulary is not None:
+        made.share(vocabulary)
+    if data.packing:
+        made.check_packing()
+    return Parts(config, plugins, data, tokenizer, made, home, vocabulary, notes)
+
+
+def _own_tokenizer(config: Mapping[str, Any]) -> "PreTrainedTokenizerBase | None":
+    """The student's, if it is pretrained; else the teacher's; else None: the data trains one."""
+    from distill.folders import load_tokenizer
+
+    for part in ("student", "teacher"):
+        if config[part].get("path") is not None:
+            return load_tokenizer(_located(config[part]))
+    if config["data"].get("tokenizer") is None:
+        reason = "no model brings a tokenizer, and there is no recipe for one"
+        raise BadInput("data.tokenizer", reason, remedy="leave data.tokenizer as it is, or name a model")
+    return None
+
+
+def _shared(teacher: Mapping[str, Any], tokenizer: "PreTrainedTokenizerBase") -> tuple[int | None, tuple[str, ...]]:
+    from distill.data.vocabulary import shared_vocabulary, vocabulary_size
+    from distill.folders import known_ids, load_config, load_tokenizer
+
+    if teacher.get("path") is None:
+        return None, ()
+    folder = _located(teacher)
+    size = vocabulary_size(load_config(folder), "teacher.path")
+    shared = shared_vocabulary(load_tokenizer(folder), tokenizer, size, known_ids(tokenizer))
+    return shared.size, shared.notes
+
+
+def _located(node: Mapping[str, Any]) -> str:
+    from distill.folders import locate
+
+    cache = node.get("cache")
+    return locate(node["path"], node.get("wheel"), None if cache is None else Path(cache).expanduser())

@@ -1,0 +1,102 @@
+"""The three acts of a run: say what will be done, train the student and its controls, measure all of them alike."""
+
+import json
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distill import rows
+from distill.cli.build import instantiate
+from distill.cli.nursery import TEACHER
+from distill.cli.parts import Parts
+from distill.cli.run_folder import RunFolder
+from distill.storage import write_text
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers.logger import Logger
+    from rich.console import Console
+
+    from distill.evaluation.subject import Subject
+    from distill.training.fit import Fitted
+
+SAMPLES = "samples.jsonl"
+TAGS = "DISTILL_SWEEP_TAGS"
+"""A sweep sets it for its runs: a JSON list of ``key=value`` of the swept keys."""
+
+
+def introduce(parts: Parts, folder: RunFolder, console: "Console") -> None:
+    """Print what goes into the run, and note it in the provenance."""
+    objective = instantiate(parts.config["objective"], plugins=parts.plugins)
+    for line in (*parts.data.facts.lines(), *parts.notes, str(objective)):
+        console.print(line, soft_wrap=True)
+    folder.note(formula=str(objective), citations=objective.citations(), data=parts.data.facts.plain())
+
+
+def train(parts: Parts, folder: RunFolder, console: "Console") -> Mapping[str, "Fitted"]:
+    """Train the student, then its controls, each to its best validation point; what is done is not done again."""
+    from distill.models import shape
+    from distill.training.comparison import STUDENT, steps_of_subjects
+    from distill.training.fit import Cadence, Fit
+
+    trainer = parts.config["trainer"]
+    fit = Fit(
+        folder.path,
+        parts.data,
+        parts.tokenizer,
+        instantiate(trainer, plugins=parts.plugins),
+        Cadence(**parts.config["cadence"]),
+        parts.seed,
+        console,
+        tracker=_tracker(parts, folder),
+        callbacks=lambda: list(instantiate(parts.config["callbacks"], plugins=parts.plugins).values()),
+    )
+    student = shape(parts.student())
+    steps = steps_of_subjects(parts.config["control"], trainer["max_steps"], student, parts.teacher.shape)
+    if parts.home:
+        _adopt(parts.home / rows.METRICS, folder.path / rows.METRICS)
+    return {name: fit(name, partial(parts.distiller, count, taught=name == STUDENT)) for name, count in steps.items()}
+
+
+def measure(parts: Parts, folder: RunFolder, fitted: Mapping[str, "Fitted"], console: "Console") -> None:
+    """Measure teacher, student and controls side by side on the test text; rows and texts into the run folder."""
+    evaluation = instantiate(parts.config["measure"], plugins=parts.plugins)
+    subjects = [*parts.subjects(), *_trained(parts, folder.path, fitted)]
+    with console.status("measuring"):
+        found = evaluation.evaluate(
+            subjects,
+            parts.data.test_batches(),
+            parts.data.prompts(evaluation.prompts),
+            parts.teacher,
+            parts.seed,
+        )
+    metrics = folder.path / rows.METRICS
+    rows.keep(metrics, lambda row: row.split in ("train", "validation"))
+    rows.append(metrics, found.rows)
+    write_text(folder.path / SAMPLES, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in found.samples))
+    folder.note(fitted={name: one.__dict__ for name, one in fitted.items()})
+
+
+def _trained(parts: Parts, folder: Path, fitted: Mapping[str, "Fitted"]) -> list["Subject"]:
+    from distill.evaluation.subject import Subject
+    from distill.folders import load_causal_lm
+
+    size = parts.vocabulary or len(parts.tokenizer)
+    return [
+        Subject(name, load_causal_lm(str(folder / name)), parts.tokenizer, size, folder / name, one.best_step)
+        for name, one in fitted.items()
+    ]
+
+
+def _tracker(parts: Parts, folder: RunFolder) -> "Logger | None":
+    tags = json.loads(os.environ.get(TAGS, "[]"))
+    tracker = instantiate(parts.config["logger"], plugins=parts.plugins)
+    return tracker.open(folder.path, folder.path.name, folder.config, tags)
+
+
+def _adopt(source: Path, metrics: Path) -> None:
+    """A teacher trained by recipe brings its learning curve along."""
+    own = [row for row in rows.read(source) if row.subject == TEACHER]
+    rows.keep(metrics, lambda row: row.subject != TEACHER)
+    rows.append(metrics, own)
