@@ -35,18 +35,24 @@ class Composed:
     """A config that may be built.
 
     Attributes:
-        verb: whose it is.
+        arguments: the command line it came from.
         config: plain dicts, lists and numbers, resolved, every key bound; numbers in one written form.
-        overrides: as given.
         choices: the chosen file of each group ("teacher" -> "nursery").
         origins: where each key was written ("objective.temperature" -> "conf/objective/forward_kl.yaml:7").
     """
 
-    verb: str
+    arguments: Arguments
     config: dict[str, Any]
-    overrides: tuple[str, ...]
     choices: Mapping[str, str]
     origins: Mapping[str, str] = field(repr=False)
+
+    @property
+    def verb(self) -> str:
+        return self.arguments.verb
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        return self.arguments.overrides
 
     def origin(self, key: str) -> str:
         """The file and line of a key, or of the nearest key above it that stands in a file."""
@@ -73,7 +79,7 @@ def compose(arguments: Arguments) -> Composed:
     faults += contradictions(bound, binder.origin)
     if faults:
         raise BadInputs(list({str(fault): fault for fault in faults}.values()))
-    return Composed(arguments.verb, bound, arguments.overrides, choices, origins)
+    return Composed(arguments, bound, choices, origins)
 
 
 def _sources(arguments: Arguments) -> tuple[Sources, list[BadInput]]:
