@@ -1,0 +1,151 @@
+"""What a run will cost before it is begun: parameters, tokens, memory, disk.
+
+Sizes are exact: models are made of their configs on the meta device, no weight is loaded. Tokens are exact for packed
+rows that are full. Disk is exact to the size of small files. Memory is a sum of what is known to be held at once, a
+lower bound to plan with; the libraries themselves take about half a gibibyte more.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distill.cli.build import instantiate
+from distill.errors import ResourceStop
+
+if TYPE_CHECKING:
+    from distill.types import ModelShape
+
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+MOMENTS = 2 * 4
+"""Bytes a parameter of Adam's two moments."""
+KEPT, BEST = 2, 1
+"""Checkpoints that stay: the newest two and the best point's weights; one more of each exists while it is written."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Numbers of a run.
+
+    Attributes:
+        student, teacher: sizes; the teacher's is None where there is none, or none that runs here.
+        steps: optimiser steps by subject.
+        tokens_per_step: supervised tokens of an optimiser step over all micro-batches and devices.
+        memory: bytes of weights, gradients, optimiser, activations and the chunk of logits.
+        disk: bytes of the finished run folder.
+        disk_peak: bytes while the last subject is trained.
+    """
+
+    student: "ModelShape"
+    teacher: "ModelShape | None"
+    steps: Mapping[str, int]
+    tokens_per_step: int
+    memory: int
+    disk: int
+    disk_peak: int
+
+    @property
+    def tokens(self) -> int:
+        """Supervised tokens of all subjects together."""
+        return self.tokens_per_step * sum(self.steps.values())
+
+
+def estimate(config: Mapping[str, Any], plugins: tuple[str, ...] = ()) -> Estimate:
+    """The cost of a checked ``train`` config. Imports torch and transformers; loads configs and tokenizers only.
+
+    Raises:
+        BadInput: a model's folder cannot be used.
+    """
+    from distill.training.comparison import steps_of_subjects
+
+    vocabulary = _vocabulary(config)
+    student = instantiate(config["student"], plugins=plugins).shape(vocabulary)
+    teacher = _teacher(config["teacher"], vocabulary, plugins)
+    steps = steps_of_subjects(config["control"], config["trainer"].get("max_steps", -1), student, teacher)
+    devices = config["trainer"].get("devices", 1)
+    pieces = config["trainer"].get("accumulate_grad_batches", 1)
+    row_tokens = config["data"].get("batch_size", 1) * config["data"].get("sequence_length", 1)
+    weight = BYTES[config["student"].get("dtype", "float32")]
+    finished = student.parameters * weight
+    checkpoint = student.parameters * (weight + MOMENTS)
+    return Estimate(
+        student=student,
+        teacher=teacher,
+        steps=steps,
+        tokens_per_step=row_tokens * pieces * (devices if isinstance(devices, int) and devices > 0 else 1),
+        memory=_memory(config, student, teacher, row_tokens, weight),
+        disk=len(steps) * finished,
+        disk_peak=len(steps) * finished + (KEPT + 1) * checkpoint + (BEST + 1) * finished,
+    )
+
+
+def refuse_hopeless(estimate: Estimate, folder: str) -> None:
+    """Stop before anything is loaded if the disk or the memory cannot hold the run.
+
+    Raises:
+        ResourceStop: with what is needed and what is free.
+    """
+    import psutil
+
+    place = Path(folder).expanduser().absolute()
+    free = psutil.disk_usage(str(next(above for above in (place, *place.parents) if above.exists()))).free
+    if free < estimate.disk_peak:
+        reason = f"needs {amount(estimate.disk_peak)} on disk, {amount(free)} are free"
+        raise ResourceStop(folder, reason, remedy="free some, or choose another paths.root")
+    memory = psutil.virtual_memory().total
+    if memory < estimate.memory:
+        reason = f"needs {amount(estimate.memory)} of memory, the machine has {amount(memory)}"
+        raise ResourceStop("student, teacher, data.batch_size", reason, remedy="take a smaller model or batch")
+
+
+def amount(count: float) -> str:
+    """A number of bytes as a person reads it."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def _vocabulary(config: Mapping[str, Any]) -> int:
+    """Ids of the run's tokenizer: a pretrained model's own, else as many as the data's recipe trains."""
+    for part in ("student", "teacher"):
+        node = config[part]
+        if node.get("path") is not None:
+            from distill.folders import known_ids, load_tokenizer
+
+            return known_ids(load_tokenizer(_located(node)))
+    return (config["data"].get("tokenizer") or {}).get("size", 1024)
+
+
+def _teacher(node: Mapping[str, Any], vocabulary: int, plugins: tuple[str, ...]) -> "ModelShape | None":
+    if node.get("path") is not None:
+        from distill.folders import load_config
+        from distill.models import shape
+
+        return shape(load_config(_located(node)))
+    if node.get("recipe"):
+        return instantiate(node["recipe"]["student"], plugins=plugins).shape(vocabulary)
+    return None
+
+
+def _located(node: Mapping[str, Any]) -> str:
+    from distill.folders import locate
+
+    cache = node.get("cache")
+    return locate(node["path"], node.get("wheel"), None if cache is None else Path(cache))
+
+
+def _memory(
+    config: Mapping[str, Any], student: "ModelShape", teacher: "ModelShape | None", row_tokens: int, weight: int
+) -> int:
+    """Formula: P_s (w + w + 8) + P_t w_t + 17 L D n 4 + 6 C V 4
+
+    Activations of one layer are about 34 D values of two bytes a token (Korthikanti et al. 2022, arXiv:2205.05198,
+    equation 1, without the attention matrix, which is never stored), that is 17 D of four.
+    """
+    own = student.parameters * (2 * weight + MOMENTS)
+    told = teacher.parameters * BYTES[config["teacher"].get("dtype", "float32")] if teacher else 0
+    activations = 17 * student.layers * student.width * row_tokens * 4
+    logits = 6 * config["objective"].get("chunk", 256) * student.vocabulary * 4
+    return own + told + activations + logits
