@@ -18,10 +18,11 @@ from distill.sweeps import claims, failures
 from distill.sweeps.board import Board, Line, estimate
 from distill.sweeps.folder import SweepFolder
 from distill.sweeps.job import Job
-from distill.sweeps.keeper import ELSEWHERE, Patience, Task
+from distill.sweeps.keeper import ELSEWHERE
 from distill.sweeps.launchers.launcher import Handle, Launcher
 from distill.sweeps.outcome import Brake, Outcome
 from distill.sweeps.status import Status
+from distill.sweeps.task import Patience, Task
 
 _ROUND, _BEAT, _LOOK_AROUND = 0.1, 5.0, 0.5
 _Show = Callable[[Board], None]

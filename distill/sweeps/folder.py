@@ -19,9 +19,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from distill import names
 from distill.errors import BadInput
 from distill.storage import read_json, write_json
-from distill.sweeps import claims, names, status
+from distill.sweeps import claims, status
 from distill.sweeps.claims import Claim
 from distill.sweeps.job import Job
 from distill.sweeps.owner import Owner

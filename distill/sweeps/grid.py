@@ -4,8 +4,8 @@ from typing import Literal
 
 from distill.ranges import Natural, NonNegative
 from distill.sweeps.goal import Goal
-from distill.sweeps.keeper import Patience
 from distill.sweeps.outcome import Brake
+from distill.sweeps.task import Patience
 
 
 class Grid:

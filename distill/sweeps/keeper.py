@@ -13,13 +13,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from distill.errors import BadInput, DistillError
-from distill.ranges import Natural, NonNegative
 from distill.storage import sweep_drafts
 from distill.sweeps import claims, failures, processes
 from distill.sweeps.claims import Claim
@@ -27,48 +26,11 @@ from distill.sweeps.failures import Failure
 from distill.sweeps.folder import SweepFolder
 from distill.sweeps.job import Job
 from distill.sweeps.status import Status
+from distill.sweeps.task import Patience, Task
 
 DONE, FAILED, ELSEWHERE, STOPPED = 0, 1, 75, 143
 """Exit codes; ELSEWHERE: somebody else was quicker, nothing was executed."""
 _BEAT, _ASK, _LOOK = 5.0, 1.0, 0.2
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How a failing run is treated.
-
-    Attributes:
-        retries: how often a failure that may pass by itself (network, memory) is tried again.
-        backoff: seconds before the first retry; doubled for each further one.
-        grace: seconds a run has to checkpoint when it is asked to end.
-    """
-
-    retries: Natural = 2
-    backoff: NonNegative = 10.0
-    grace: NonNegative = 30.0
-
-
-@dataclass(frozen=True)
-class Task:
-    """One execution of one run: picklable, and writable as a command.
-
-    Attributes:
-        folder: the sweep folder.
-        run: the run's name.
-        begun: how often the run had been begun when this was decided; if it has been begun again since, nothing
-            is done.
-    """
-
-    folder: Path
-    run: str
-    begun: int
-    patience: Patience = Patience()
-
-    def command(self) -> list[str]:
-        patience = self.patience
-        options = [f"--retries={patience.retries}", f"--backoff={patience.backoff}", f"--grace={patience.grace}"]
-        module = [sys.executable, "-m", "distill.sweeps.keeper"]
-        return [*module, *options, "--", str(self.folder), self.run, str(self.begun)]
 
 
 class Keeper:

@@ -14,9 +14,10 @@ _DIGEST = 8
 
 
 def run_name(swept: Mapping[str, str], digest: str) -> str:
-    """``temperature=2+weight=0.5-1a2b3c4d``: the values that set a run apart, then the hash that makes it one.
+    """``temperature-2+weight-0.5-1a2b3c4d``: the values that set a run apart, then the hash that makes it one.
 
-    The order of keys and the spelling of numbers on the command line do not change it.
+    No ``=``: a path that holds one would be taken for an override. The order of keys and the spelling of numbers on
+    the command line do not change it.
 
     Args:
         swept: swept keys (dotted or groups) and values; a key is shown by its last part unless two would be equal.
@@ -25,7 +26,7 @@ def run_name(swept: Mapping[str, str], digest: str) -> str:
     keys = {key: key.lstrip("+~") for key in sorted(swept)}
     short = [re.split(r"[./@]", key)[-1] for key in keys.values()]
     shown = [
-        f"{last if short.count(last) == 1 else whole}={_plain(swept[key])}"
+        f"{last if short.count(last) == 1 else whole}-{_plain(swept[key])}"
         for (key, whole), last in zip(keys.items(), short, strict=True)
     ]
     return f"{slug('+'.join(shown), LONGEST - _DIGEST - 1)}-{check(digest[:_DIGEST])}"

@@ -63,8 +63,8 @@ def end_orphans(token: str, grace: float) -> None:
 
     Data loader workers and ranks would hold memory for ever, and one run must never have two processes. They are
     found by the variable that a run's process is started with and all of its own inherit, for some (torchrun's
-    ranks) leave their group, and a keeper may die before it has written down whom it started. What runs on another machine is left alone: its keeper's heart has
-    not beaten for a minute.
+    ranks) leave their group, and a keeper may die before it has written down whom it started. What runs on another
+    machine is left alone: its keeper's heart has not beaten for a minute.
     """
     until = time.monotonic() + grace
     for process in _carriers(token):

@@ -11,9 +11,9 @@ from distill.sweeps.driver import Driver
 from distill.sweeps.folder import SweepFolder
 from distill.sweeps.goal import Goal
 from distill.sweeps.job import Job
-from distill.sweeps.keeper import Patience
 from distill.sweeps.launchers.process import ProcessLauncher
 from distill.sweeps.outcome import Brake, Outcome
+from distill.sweeps.task import Patience
 from tests.sweeps.scripts import MEASURED, start_driver
 
 

@@ -32,7 +32,7 @@ import json, sys
 from pathlib import Path
 from distill.sweeps.driver import Driver
 from distill.sweeps.folder import SweepFolder
-from distill.sweeps.keeper import Patience
+from distill.sweeps.task import Patience
 from distill.sweeps.launchers.process import ProcessLauncher
 patience = Patience(retries=2, backoff=0.05, grace=5.0)
 outcome = Driver(SweepFolder(Path(sys.argv[1])), ProcessLauncher(int(sys.argv[2])), patience).drive()

@@ -209,11 +209,13 @@ def test_the_running_state_tells_process_host_and_start(sweep, plan, begin):
 
 
 def test_what_a_run_starts_dies_with_it(sweep, plan, drive):
-    worker = "import subprocess\nw = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)\n"
-    plan({"a": worker + "(run / 'worker').write_text(str(w.pid)); os.kill(os.getpid(), signal.SIGSEGV)"})
+    waiting = "[sys.executable, '-c', 'import time; time.sleep(60)']"
+    worker = f"import subprocess\nworker = subprocess.Popen({waiting}, start_new_session=True)\n"
+    death = "(run / 'worker').write_text(str(worker.pid)); os.kill(os.getpid(), signal.SIGSEGV)"
+    plan({"a": worker + death})
     assert drive().failed == ["a"]
-    worker_pid = int((sweep.run("a") / "worker").read_text())
-    wait_until(lambda: not alive(worker_pid))
+    number = int((sweep.run("a") / "worker").read_text())
+    wait_until(lambda: not alive(number))
 
 
 def pids(sweep, names: str) -> list[int] | None:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from distill.sweeps.keeper import Task
+from distill.sweeps.task import Task
 
 
 class Handle(ABC):

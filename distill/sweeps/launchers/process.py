@@ -9,8 +9,8 @@ import psutil
 from distill.ranges import Count
 from distill.sweeps import processes
 from distill.sweeps.folder import SweepFolder
-from distill.sweeps.keeper import Task
 from distill.sweeps.launchers.launcher import Handle, Launcher
+from distill.sweeps.task import Task
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
 """What the libraries that compute look at when they are imported; torch takes its threads from the first."""

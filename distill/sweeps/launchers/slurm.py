@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from distill.errors import BadInput, ResourceStop
 from distill.ranges import Count, Natural
-from distill.sweeps.keeper import Task, perform
+from distill.sweeps.keeper import perform
 from distill.sweeps.launchers.launcher import Handle, Launcher
+from distill.sweeps.task import Task
 
 if TYPE_CHECKING:
     from submitit import AutoExecutor

@@ -1,0 +1,175 @@
+"""From a command line with several values to the runs of a sweep, each composed and checked; nothing is created.
+
+A run is executed by ``python -m distill train`` in a process of its own, so its command line knows of no sweep; one
+on several devices is started by torchrun, because Lightning's own launcher, started from within a sweep, trains
+different configs on different ranks without a word.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hydra.core.override_parser.types import Quote, QuotedString
+
+from distill.cli.arguments import Arguments
+from distill.cli.compose import Composed, compose
+from distill.cli.devices import device_count
+from distill.cli.identity import identity
+from distill.cli.sources import Sources
+from distill.errors import BadInput, BadInputs
+from distill.secrets import redacted_command
+from distill.sweeps.expansion import Combination, expand
+from distill.sweeps.folder import SweepFolder
+from distill.sweeps.goal import Goal
+from distill.sweeps.job import Job
+from distill.sweeps.names import run_name, sweep_name
+
+PLACE = "command line"
+OWN = frozenset({"paths", "launcher", "sweeper", "name", "debug"})
+"""Keys of the sweep itself: one value for all runs."""
+GROUP, TAGS = "WANDB_RUN_GROUP", "DISTILL_SWEEP_TAGS"
+"""Set for every run: W&B's group is the sweep's name; the tags are a JSON list of ``key=value`` of the swept keys."""
+
+Command = Callable[[Composed, Arguments, list[str]], list[str]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep that may begin.
+
+    Attributes:
+        folder: where.
+        jobs: its runs, in the order of the command line.
+        swept: swept keys and values.
+        first: the config of the first run; what it says about the sweep itself, all say.
+        repeated: combinations that are a run already listed (``1`` and ``1.0``).
+    """
+
+    folder: SweepFolder
+    jobs: list[Job]
+    swept: dict[str, list[str]]
+    first: Composed
+    repeated: int
+
+
+def planned(arguments: Arguments) -> Plan:
+    """Everything about a sweep, checked.
+
+    Raises:
+        BadInputs: one line for each thing that is wrong with any run.
+    """
+    _refuse_secrets(arguments)
+    expansion = expand(arguments.overrides, Sources.of(arguments.config_dir, arguments.plugins).options)
+    runs = _composed(arguments, expansion.combinations)
+    first = next(iter(runs.values()))[0]
+    folder = SweepFolder(Path(first.config["paths"]["sweeps"]).expanduser() / sweep_name(first.config["name"], runs))
+    known = _known_names(folder)
+    smaller = _keeps_identity(arguments, first)
+    jobs = []
+    for digest, (composed, combination) in runs.items():
+        name = known.get(digest) or run_name(combination.swept, digest)
+        jobs.append(_job(composed, combination, arguments, folder, name, smaller))
+    return Plan(folder, jobs, dict(expansion.swept), first, len(expansion.combinations) - len(jobs))
+
+
+def run_command(composed: Composed, arguments: Arguments, extra: list[str]) -> list[str]:
+    """The command line of one run: Python, or torchrun when the run wants several devices of this machine.
+
+    Args:
+        composed: the run's config.
+        arguments: whose flags it keeps.
+        extra: overrides after its own.
+    """
+    flags = [f"--plugin={plugin}" for plugin in arguments.plugins]
+    flags += [f"--config-dir={arguments.config_dir}"] if arguments.config_dir else []
+    flags += ["--debug"] if arguments.debug else []
+    devices = device_count(composed)
+    ranks = ["torch.distributed.run", "--standalone", f"--nproc-per-node={devices}", "-m"] if devices > 1 else []
+    return [sys.executable, "-m", *ranks, "distill", composed.verb, *flags, *composed.overrides, *extra]
+
+
+def _composed(arguments: Arguments, combinations: list[Combination]) -> dict[str, tuple[Composed, Combination]]:
+    """Every distinct run by its identity."""
+    runs: dict[str, tuple[Composed, Combination]] = {}
+    faults: dict[str, BadInput] = {}
+    for combination in combinations:
+        try:
+            one = compose(replace(arguments, overrides=combination.overrides, multirun=False))
+            faults |= {str(fault): fault for fault in _unfit(one, combination)}
+            runs.setdefault(identity(one), (one, combination))
+        except BadInputs as several:
+            faults |= {str(fault): fault for fault in several.faults}
+    if faults:
+        raise BadInputs(list(faults.values()))
+    return runs
+
+
+def _unfit(composed: Composed, combination: Combination) -> list[BadInput]:
+    """What a single run may say and a run of a sweep may not."""
+    faults = []
+    if composed.config["paths"]["run"] is not None:
+        remedy = "leave it out; paths.sweeps says where sweeps go"
+        faults.append(BadInput(f"{PLACE} paths.run", "every run of a sweep has its own folder", remedy=remedy))
+    faults += [
+        BadInput(f"{PLACE} {key}", "belongs to the whole sweep and cannot be swept", remedy="give it one value")
+        for key in combination.swept
+        if key.split(".")[0] in OWN
+    ]
+    try:
+        device_count(composed)
+    except BadInput as fault:
+        faults.append(fault)
+    return faults
+
+
+def _job(
+    composed: Composed, combination: Combination, arguments: Arguments, folder: SweepFolder, name: str, smaller: bool
+) -> Job:
+    place = f"paths.run={QuotedString(str(folder.run(name).absolute()), Quote.single).with_quotes()}"
+    less = _halved(composed) if smaller else []
+    sweeper = composed.config["sweeper"]
+    goal = {key: sweeper[key] for key in ("metric", "subject", "split", "better")}
+    return Job(
+        name=name,
+        command=run_command(composed, arguments, [place]),
+        swept=dict(combination.swept),
+        overrides=list(composed.overrides),
+        smaller=[run_command(composed, arguments, [*keys, place]) for keys in less],
+        environment={
+            GROUP: folder.name,
+            TAGS: json.dumps([f"{key}={value}" for key, value in combination.swept.items()]),
+        },
+        directory=os.getcwd(),
+        goal=None if goal["metric"] is None else Goal(**goal),
+    )
+
+
+def _halved(composed: Composed) -> list[list[str]]:
+    """The same global batch in smaller pieces: a half, then a quarter of the micro-batch, as far as it divides."""
+    size, pieces = composed.config["data"].get("batch_size"), composed.config["trainer"].get("accumulate_grad_batches")
+    if not isinstance(size, int) or not isinstance(pieces, int):
+        return []
+    divisors = [by for by in (2, 4) if size % by == 0]
+    return [[f"data.batch_size={size // by}", f"trainer.accumulate_grad_batches={pieces * by}"] for by in divisors]
+
+
+def _keeps_identity(arguments: Arguments, first: Composed) -> bool:
+    """Whether a run with a halved micro-batch is still the same run; else its own folder would refuse it."""
+    for halved in _halved(first)[:1]:
+        other = compose(replace(arguments, overrides=(*first.overrides, *halved), multirun=False))
+        return identity(other) == identity(first)
+    return False
+
+
+def _known_names(folder: SweepFolder) -> dict[str, str]:
+    """The names of the runs that are already there, by identity: one and the same run keeps its name."""
+    return {name.rpartition("-")[2]: name for name in folder.plan()["runs"]} if folder.exists() else {}
+
+
+def _refuse_secrets(arguments: Arguments) -> None:
+    if redacted_command(arguments.command) != list(arguments.command):
+        remedy = "put it into the environment (WANDB_API_KEY, HF_TOKEN)"
+        raise BadInput(PLACE, "a secret here would be written into the sweep folder", remedy=remedy)

@@ -1,0 +1,45 @@
+"""What a keeper is told: which run of which folder, and how patient to be with it."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill.ranges import Natural, NonNegative
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How a failing run is treated.
+
+    Attributes:
+        retries: how often a failure that may pass by itself (network, memory) is tried again.
+        backoff: seconds before the first retry; doubled for each further one.
+        grace: seconds a run has to checkpoint when it is asked to end.
+    """
+
+    retries: Natural = 2
+    backoff: NonNegative = 10.0
+    grace: NonNegative = 30.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """One execution of one run: picklable, and writable as a command.
+
+    Attributes:
+        folder: the sweep folder.
+        run: the run's name.
+        begun: how often the run had been begun when this was decided; if it has been begun again since, nothing
+            is done.
+    """
+
+    folder: Path
+    run: str
+    begun: int
+    patience: Patience = Patience()
+
+    def command(self) -> list[str]:
+        patience = self.patience
+        options = [f"--retries={patience.retries}", f"--backoff={patience.backoff}", f"--grace={patience.grace}"]
+        module = [sys.executable, "-m", "distill.sweeps.keeper"]
+        return [*module, *options, "--", str(self.folder), self.run, str(self.begun)]
