@@ -7,6 +7,8 @@ import random
 
 import pytest
 
+from distill.sweeps.outcome import Brake
+from distill.sweeps.status import Status
 from tests.sweeps.scripts import executions
 
 HEALED = "healed = (run.parents[1] / 'healed').exists()\n"
@@ -108,15 +110,18 @@ def test_the_brake_stops_after_three_equal_failures(sweep, plan, drive):
     assert "no device" in outcome.brake
 
 
-def test_the_brake_lets_different_failures_pass(plan, drive):
-    plan({f"run-{name}": f"raise {name}('x')" for name in ("ValueError", "KeyError", "TypeError", "OSError")})
-    assert drive(jobs=1, brake=3).brake is None
+def braked(*ends: str) -> bool:
+    """Whether runs that end so, one after the other, make a brake of three stop."""
+    brake = Brake(3)
+    states = [Status("done") if end == "done" else Status("failed", f"{end}: 7", "exception") for end in ends]
+    return any(brake.told(status) for status in states)
 
 
-def test_a_success_between_failures_releases_the_brake(plan, drive):
-    fault = "raise ValueError('x')"
-    plan({"a": fault, "b": fault, "c": "measure()", "d": fault, "e": fault})
-    assert drive(jobs=1, brake=3).brake is None
+def test_only_equal_failures_in_a_row_brake():
+    assert braked("done", "ValueError", "ValueError", "ValueError")
+    assert not braked("ValueError", "KeyError", "ValueError", "KeyError", "TypeError")
+    assert not braked("ValueError", "ValueError", "done", "ValueError", "ValueError")
+    assert not any(Brake(0).told(Status("failed", "x", "exit")) for _ in range(9))
 
 
 NO_RESULT = {

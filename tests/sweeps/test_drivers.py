@@ -92,7 +92,7 @@ def test_two_drivers_share_the_work(seed, sweep, plan, begin):
 
 
 def test_a_run_that_fails_under_another_driver_is_not_tried_again(sweep, plan, begin):
-    plan({"a": "raise ValueError", "b": "time.sleep(2.5); measure()"})
+    plan({"a": "raise ValueError", "b": "time.sleep(1.5); measure()"})
     first = begin(sweep, jobs=1)
     wait_until(lambda: sweep.status("b").state == "running")
     executed, done, failed = said(begin(sweep, jobs=1))
@@ -101,7 +101,7 @@ def test_a_run_that_fails_under_another_driver_is_not_tried_again(sweep, plan, b
     assert executions(sweep, "a") == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_ends_children_and_leaves_what_can_be_resumed(number, sweep, plan, begin):
     plan(dict.fromkeys("abc", PATIENT))
     driver = begin(sweep, jobs=2)
@@ -147,6 +147,7 @@ def test_a_request_stops_drivers_and_keepers(sweep, plan, begin):
     assert executions(sweep, "b") == 0
 
 
+@pytest.mark.slow
 def test_a_request_stops_keepers_without_a_driver(sweep, plan, begin):
     plan({"a": PATIENT})
     driver = begin(sweep, jobs=1)
