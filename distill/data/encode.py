@@ -104,7 +104,7 @@ def bytes_of_tokens(text: str, offsets: Sequence[tuple[int, int]]) -> np.ndarray
     """
     if not len(offsets):
         return np.zeros(0, np.int32)
-    ends = np.maximum.accumulate(np.asarray(offsets, dtype=np.int64)[:, 1])
+    ends = np.maximum.accumulate(np.fromiter((end for _, end in offsets), np.int64, len(offsets)))
     upto = ends if text.isascii() else _bytes_upto(text)[ends]
     spelled = np.diff(upto, prepend=0)
     spelled[-1] += len(text.encode("utf-8")) - upto[-1]

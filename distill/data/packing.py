@@ -17,7 +17,6 @@ Source: Johnson 1973, near-optimal bin packing; for language models Ding et al. 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -77,9 +76,11 @@ class Pieces:
         """Supervised tokens: N of the whole split."""
         return int(self.lengths.sum())
 
-    @cached_property
+    @property
     def bytes(self) -> int:
-        return sum(self[index].bytes for index in range(len(self)))
+        """UTF-8 bytes that all targets spell."""
+        upto = np.concatenate([[0], np.cumsum(self.encoded.bytes, dtype=np.int64)])
+        return int((upto[self.starts + self.lengths + 1] - upto[self.starts + 1]).sum())
 
 
 def cut(encoded: Encoded, sequence_length: int, enough: int | None = None) -> Pieces:

@@ -228,10 +228,10 @@ class TextData(pl.LightningDataModule):
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of what the data is: text, splits, share, tokenizer, length and packing.
+        """sha256 of what the data is: text, splits, share, tokenizer, length and packing, and how much of validation
+        and test is looked at, for that decides which point of a training is the best.
 
-        Not in it: in which order and how many at a time it is shown (seed, batch size, workers), how much of it is
-        measured (``evaluation_tokens``), and where it lies.
+        Not in it: in which order and how many at a time it is shown (seed, batch size, workers), and where it lies.
         """
         told = {
             "format": FORMAT,
@@ -240,6 +240,7 @@ class TextData(pl.LightningDataModule):
             "tokenizer": fingerprint(self._ready()),
             "sequence_length": self.sequence_length,
             "packing": self.packing,
+            "evaluation_tokens": self.evaluation_tokens,
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
