@@ -115,8 +115,8 @@ def _node(path: Path) -> dict:
         return {}
     below: dict = {}
     for name in node.get("defaults") or []:
-        beside = path.with_name(f"{name}.yaml")
-        if isinstance(name, str) and beside != path and beside.is_file():
+        beside = path.with_name(f"{name}.yaml") if isinstance(name, str) and "/" not in name else path
+        if beside != path and beside.is_file():
             below |= _node(beside)
     return below | node
 
