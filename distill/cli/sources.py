@@ -6,7 +6,7 @@ looked at before Hydra reads one, because a YAML of a few lines can expand to gi
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import yaml
@@ -106,6 +106,12 @@ def told(path: Path) -> str:
 
 def lines(path: Path) -> dict[tuple[str, ...], int]:
     """The line that each key of a YAML file is written on."""
+    known = path.stat()
+    return _lines(path, known.st_mtime_ns, known.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _lines(path: Path, _changed: int, _size: int) -> dict[tuple[str, ...], int]:
     found: dict[tuple[str, ...], int] = {}
     root = yaml.compose(path.read_text(encoding="utf-8"), Loader=Loader)
     _walk(root, (), found)
