@@ -5,7 +5,8 @@ Floors, an import only goes down (checked by ``tests/test_floors.py``)::
     6  __main__
     5  cli
     4  training | sweeps
-    3  losses | teachers | evaluation
+    3  evaluation, then losses | teachers
     2  signals | alignment | data | students | rollouts | reports | export
-    1  models, then types, then errors | ranges | rows | layers | divergences
+    1  models, then types, then rows | storage | names | secrets | layers | divergences, then
+       errors | ranges
 """
