@@ -10,6 +10,8 @@ from itertools import pairwise
 
 from distill.reports.measures import MINUS
 
+_SAME = 1e-9
+"""Ends that lie closer than this, relatively, are one number: an axis between them could not be told apart."""
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -44,11 +46,11 @@ def fitted(values: Iterable[float], start: float, end: float, title: str = "", l
     told = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
     low, high = (min(told), max(told)) if told else (1.0, 10.0) if log else (0.0, 1.0)
     if log:
-        low, high = (low, high) if high > low else (low / 2, high * 2)
+        low, high = (low, high) if high > low * (1 + _SAME) else (low / 2, high * 2)
         air = (high / low) ** padding
         low, high = low / air, high * air
         return Axis(low, high, start, end, title, True, _log_ticks(low, high, wanted))
-    if high <= low:
+    if high - low <= _SAME * abs(high):
         margin = abs(low) * 0.1 or 0.5
         low, high = low - margin, high + margin
     air = (high - low) * padding
@@ -98,7 +100,7 @@ def short(value: float, step: float | None = None) -> str:
 def _linear_ticks(low: float, high: float, wanted: int) -> tuple[tuple[float, str], ...]:
     raw = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * m for m in (1, 2, 5, 10) if power * m >= raw * 0.999)
+    step = next(power * m for m in (1, 2, 5, 10) if power * m >= raw * 0.8)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return tuple((i * step, short(round(i * step, 12), step)) for i in range(first, last + 1))
 
@@ -106,14 +108,14 @@ def _linear_ticks(low: float, high: float, wanted: int) -> tuple[tuple[float, st
 def _log_ticks(low: float, high: float, wanted: int) -> tuple[tuple[float, str], ...]:
     """Powers of ten, with 2 and 5 between them while there is room; narrow ranges get linear ticks."""
     if high / low < 4:
-        return _linear_ticks(low, high, max(3, wanted - 1))
+        return _linear_ticks(low, high, 3)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for steps in ((1, 2, 5), (1, 3), (1,)):
         found = [m * 10.0**p for p in powers for m in steps if low <= m * 10.0**p <= high]
         if len(found) <= wanted + 1:
             break
     if len(found) < 3:
-        return _linear_ticks(low, high, wanted)
+        return _linear_ticks(low, high, 3)
     found = found[:: max(1, math.ceil(len(found) / (wanted + 1)))]
     return tuple((value, short(value)) for value in found)
 

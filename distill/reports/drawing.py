@@ -100,23 +100,9 @@ def band(points: Sequence[tuple[float, float, float]], x: Axis, y: Axis, look: s
     return f'<path class="series band {told(look)}" d="M{"L".join(upper + lower)}Z"/>'
 
 
-def whisker(a: float, low: float, high: float, x: Axis, y: Axis, look: str) -> str:
-    """One interval as a vertical stroke."""
-    return f'<path class="series whisker {told(look)}" d="M{x(a):.1f} {y(low):.1f}V{y(high):.1f}"/>'
-
-
 def rule(start: Point, end: Point, x: Axis, y: Axis) -> str:
     """A thin straight line for the eye."""
     return f'<path class="rule" d="M{x(start[0]):.1f} {y(start[1]):.1f}L{x(end[0]):.1f} {y(end[1]):.1f}"/>'
-
-
-def bar(a: float, b: float, height: float, x: Axis, y: Axis, look: str, tip: str) -> str:
-    """A bar from y = 0 up to ``height`` over [a, b]."""
-    left, right, top, foot = x(a) + 0.75, x(b) - 0.75, y(height), y(0.0)
-    return (
-        f'<rect class="series bar {told(look)}" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
-        f'height="{max(foot - top, 0):.1f}" data-tip="{told(tip)}"/>'
-    )
 
 
 def text(a: float, b: float, words: str, look: str = "note", anchor: str = "start") -> str:

@@ -18,8 +18,6 @@ from distill.reports.measures import ABSENT, AGREEMENT, BITS, KL, NATS, Measure
 WORTH = Measure("worth", "worth against control", "nats/token", "higher")
 """control − student in nats a token, paired by run: computed here from two rows."""
 
-_RAMP = ((247, 251, 255), (198, 219, 239), (107, 174, 214), (33, 113, 181), (8, 48, 107))
-"""Light to dark blue, even steps of lightness; ColorBrewer "Blues" (Harrower and Brewer 2003), safe for all eyes."""
 _MOST_PAIRS = 6
 _FIELD = 44.0
 """Greatest height of a field."""
@@ -86,7 +84,7 @@ def _caption(design: Design, pair: tuple[str, str], rest: Sequence[str]) -> str:
         f"The student by {across} (across) and {down} (down)"
         + (f", one map for each {design.names[rest[0]]}" if rest else "")
         + (f"; each number is a mean over {' and '.join(averaged)}" if averaged else "")
-        + ". Darker is better; all maps of one measure share their colours; a frame marks the best field."
+        + ". A stronger colour is better; all maps of one measure share their colours; a frame marks the best field."
     )
 
 
@@ -156,8 +154,8 @@ def _field(shape: Map, place: tuple[float, ...], value: float | None, at: tuple[
     share = 1 - share if shape.measure.better == "lower" else share
     tip = drawing.told(f"{where}: {shape.measure.title} {value:.5g}")
     frame = " best" if value == shape.best else ""
-    ink = "on-dark" if share > 0.6 else "on-light"
-    field = f'<rect class="field{frame}" {box} fill="{_shade(share)}" data-tip="{tip}"/>'
+    ink = "on-strong" if share > 0.6 else "on-weak"
+    field = f'<rect class="field{frame}" {box} style="--share:{100 * share:.0f}%" data-tip="{tip}"/>'
     return field + drawing.text(*middle, words, ink, "middle")
 
 
@@ -170,14 +168,6 @@ def _told(shape: Map, fields: Fields, where: str) -> list[tuple[Item, ...]]:
         items = [Item(ABSENT) if v is None else Item(form.text(v), v, best=v == shape.best) for v in found]
         rows.append((Item(shape.measure.name), Item(where or ABSENT), Item(row), *items))
     return rows
-
-
-def _shade(share: float) -> str:
-    """A colour of the ramp, ``share`` of the way from light to dark."""
-    place = min(max(share, 0.0), 1.0) * (len(_RAMP) - 1)
-    i = min(int(place), len(_RAMP) - 2)
-    mixed = (round(a + (place - i) * (b - a)) for a, b in zip(_RAMP[i], _RAMP[i + 1], strict=True))
-    return "#" + "".join(f"{part:02x}" for part in mixed)
 
 
 def _brief(value: str) -> str:

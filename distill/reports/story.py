@@ -114,6 +114,9 @@ def _summary(plan: Design, verdicts: Sequence[Verdict], chosen: int | None) -> t
     regimes: list[Regime] = [v.regime for v in verdicts]
     if len(set(regimes)) == 1:
         return judged.headline, f"{best} The regime is the same in all {len(plan.cells)} settings."
+    keys = [key for key in plan.keys if len(plan.values[key]) > 1]
+    if len(keys) == 1:
+        return f"Whether the teacher pays depends on {plan.names[keys[0]]}", f"{_counted(plan, regimes)} {best}"
     return _REGIMES[judged.regime], f"{best} {_counted(plan, regimes)}"
 
 

@@ -37,6 +37,7 @@ def build_run(
     share: float = 0.06,
     subjects: tuple[str, ...] = SUBJECTS,
     steps: int = 300,
+    every: int = 2,
     state: str = "done",
     intervals: bool = True,
 ) -> Path:
@@ -47,7 +48,7 @@ def build_run(
     rows: list[Row] = []
     for subject in subjects:
         length = {"teacher": 800, "control_compute": 3 * steps}.get(subject, steps)
-        rows += _curves(subject, levels[subject], seed, length, chance)
+        rows += _curves(subject, levels[subject], seed, length, every, chance)
         rows += _measured(subject, levels[subject], seed, length, chance, intervals)
     append(folder / METRICS, rows)
     config = {
@@ -124,13 +125,13 @@ def _levels(seed: int, temperature: float, weight: float, teacher: str, share: f
     }
 
 
-def _curves(subject: str, level: float, seed: int, length: int, chance: random.Random) -> list[Row]:
+def _curves(subject: str, level: float, seed: int, length: int, every: int, chance: random.Random) -> list[Row]:
     rows = []
     tell = lambda metric, value, unit, split, step: rows.append(  # noqa: E731
         Row(subject, metric, value, unit, split, step, seed)
     )
     turn = {"control": 0.45, "control_compute": 0.25}.get(subject)
-    for step in range(0, length + 1, 2):
+    for step in range(0, length + 1, every):
         fallen = math.exp(-8 * step / length)
         ce = (level - 0.25) + (6.93 - level) * fallen + chance.gauss(0, 0.06)
         ce -= 1.2 * step / length if turn else 0.0
@@ -259,6 +260,6 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sweep_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """3 seeds × 3 temperatures × 2 weights × 2 teachers; one run failed, one was killed halfway."""
-    folder = build_sweep(tmp_path_factory.mktemp("sweeps") / "grid-9f8e7d6c", steps=60)
+    folder = build_sweep(tmp_path_factory.mktemp("sweeps") / "grid-9f8e7d6c", steps=60, every=20)
     fail(folder / "runs" / "run-004")
     return folder

@@ -78,7 +78,7 @@
     if (how === around) found = [first];
     cursor(svg, first.s.px[first.i]);
     const lines = found.filter(({ s, i }) => Math.abs(s.px[i] - first.s.px[first.i]) < 12).sort((a, b) => a.s.py[a.i] - b.s.py[b.i]);
-    tip.replaceChildren(line(svg.dataset.over, number(first.s.xs[first.i]), "over"), ...lines.map(({ s, i }) => line(s.name, number(s.ys[i]), s.colour)));
+    tip.replaceChildren(line(svg.dataset.over, number(first.s.xs[first.i]), "over"), ...lines.map(({ s, i }) => line(s.xs[i] === first.s.xs[first.i] ? s.name : `${s.name} (at ${number(s.xs[i])})`, number(s.ys[i]), s.colour)));
     place(event);
   };
   addEventListener("pointermove", tell, { passive: true });
