@@ -12,7 +12,6 @@ import hashlib
 import importlib.util
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,8 @@ from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as bars
 
-from distill.errors import BadInput, ResourceStop
+from distill.errors import BadInput
+from distill.storage import find_fault, sweep_drafts, unwritable, write_folder
 
 log = logging.getLogger(__name__)
 
@@ -54,34 +54,34 @@ def folder_in_wheel(name: str) -> Path | None:
 
 
 def converted(file: Path, cache: Path | None = None) -> Path:
-    """The transformers folder made from a GGUF file, made now if it is not in the cache.
+    """The transformers folder made from a GGUF file, made now if it is not in the cache or was damaged there.
 
-    Two processes may ask at once: one converts, the other waits. A killed one leaves a draft that the next
-    one sweeps away.
+    Two processes may ask at once: one converts, the other waits. What a killed one left is swept by the next.
 
     Raises:
-        BadInput: it is no GGUF of a causal language model, or the ``gguf`` package is missing.
+        BadInput: it is no GGUF of a causal language model, or the packages that read one are missing.
         ResourceStop: the cache folder cannot be written.
     """
-    folder = (default_cache() if cache is None else cache).expanduser()
+    home = (default_cache() if cache is None else cache).expanduser() / "models" / f"{file.stem}-{_key(file)}"
+    whole = home / "model"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / ".lock"):
+            sweep_drafts(home)
+            fault = find_fault(whole) if whole.exists() else "not there yet"
+            if fault is not None:
+                log.info("%s: %s; converting to safetensors, 15 s and more for 135M parameters", whole, fault)
+                write_folder(whole, lambda draft: _convert(file, draft))
+    except OSError as problem:
+        raise unwritable(home, problem) from problem
+    return whole
+
+
+def _key(file: Path) -> str:
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256")
     digest.update(CONVERSION.encode())
-    whole = folder / "models" / f"{file.stem}-{digest.hexdigest()[:12]}"
-    if whole.is_dir():
-        return whole
-    try:
-        whole.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{whole}.lock"):
-            for left in whole.parent.glob(f"{whole.name}.draft-*"):
-                shutil.rmtree(left)
-            if not whole.is_dir():
-                draft = whole.with_name(f"{whole.name}.draft-{os.getpid()}")
-                _convert(file, draft)
-                os.rename(draft, whole)
-    except OSError as problem:
-        raise ResourceStop(str(whole), f"cannot be written ({problem.strerror or problem})") from problem
-    return whole
+    return digest.hexdigest()[:12]
 
 
 def default_cache() -> Path:
@@ -103,7 +103,6 @@ def without_bars(wanted: bool = True) -> Iterator[None]:
 
 
 def _convert(file: Path, draft: Path) -> None:
-    log.info("%s: converting to safetensors, once; about half a minute for 135M parameters", file.name)
     if missing := [name for name in ("gguf", "accelerate") if importlib.util.find_spec(name) is None]:
         raise BadInput(str(file), f"needs {' and '.join(missing)} to be read", remedy="pip install 'distill-lab[gguf]'")
     try:
@@ -119,6 +118,3 @@ def _convert(file: Path, draft: Path) -> None:
     with without_bars():
         model.save_pretrained(draft)
         tokenizer.save_pretrained(draft)
-    for saved in draft.iterdir():
-        with saved.open("rb") as opened:
-            os.fsync(opened.fileno())

@@ -12,6 +12,7 @@ import torch
 
 from distill.errors import BadInput, ResourceStop
 from distill.folders import load_causal_lm, load_tokenizer, locate
+from distill.storage import DRAFT
 from distill.wheels import converted, folder_in_wheel
 
 
@@ -108,9 +109,17 @@ def test_gguf_is_converted_once_and_is_the_same_model(small_gguf, packages, tiny
 
 def test_draft_of_a_killed_conversion_is_swept(small_gguf, tmp_path):
     whole = converted(small_gguf, tmp_path)
-    draft = whole.rename(whole.with_name(f"{whole.name}.draft-1"))
+    draft = whole.rename(whole.with_name(f".{whole.name}{DRAFT}1"))
     assert converted(small_gguf, tmp_path) == whole
     assert not draft.exists()
+
+
+def test_bit_that_flipped_in_the_cache_is_found_and_the_folder_made_anew(small_gguf, tmp_path):
+    weights = converted(small_gguf, tmp_path) / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    converted(small_gguf, tmp_path)
+    assert weights.read_bytes() == whole
 
 
 def test_what_is_no_gguf_is_refused(tmp_path):

@@ -19,7 +19,7 @@ class Calibration(TokenMeasure):
         bins: 15 in the paper. A bin holds its lower edge, and the last one both (in the paper: its upper edge).
 
     Caveat: of the likeliest token only. The estimate is biased upwards where bins hold few tokens, so it has no
-    interval here. An empty bin has a share of 0 and an undefined accuracy and confidence.
+    interval here. An empty bin has a share of 0, and neither accuracy nor confidence.
     """
 
     def __init__(self, bins: Count = 15) -> None:
@@ -43,8 +43,9 @@ class Calibration(TokenMeasure):
             Measured("ece", gaps / n if n else math.nan, "fraction", n),
         ]
         for b, (count, sure, hits) in enumerate(zip(counts, confidence, right, strict=True), start=1):
-            told = (sure / count, hits / count) if count else (math.nan, math.nan)
-            for part, value in zip(("confidence", "accuracy"), told, strict=True):
-                rows.append(Measured(f"reliability/{b:02d}/{part}", value, "fraction", int(count)))
-            rows.append(Measured(f"reliability/{b:02d}/share", count / n if n else math.nan, "fraction", n))
+            name = f"reliability/{b:02d}"
+            rows.append(Measured(f"{name}/share", count / n if n else math.nan, "fraction", n))
+            if count:
+                rows.append(Measured(f"{name}/confidence", sure / count, "fraction", int(count)))
+                rows.append(Measured(f"{name}/accuracy", hits / count, "fraction", int(count)))
         return rows
