@@ -16,8 +16,38 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from distill.errors import BadInput
+
 Need = Literal["logits", "topk", "sampled", "token_logprob", "hidden", "attention", "text"]
 """What a loss may ask of a teacher's signal and what a teacher may offer."""
+
+
+@dataclass(frozen=True)
+class Spans:
+    """What a teacher with another tokenizer reads instead of the student's tokens, and where both lie in the text.
+
+    Bytes are counted from the beginning of the document; its end mark, if a tokenizer has one, is one byte more. -1 is
+    an end or beginning inside a character, where no other tokenizer can be met.
+
+    Attributes:
+        starts, ends: (N,) int64, the bytes that each of the student's targets spells.
+        teacher_targets: (M,) int64, the teacher's, predicted at ``Batch.teacher_positions``.
+        teacher_owners: (M,) int64, index into ``Batch.samples``.
+        teacher_starts, teacher_ends: (M,) int64.
+        teacher_bytes: UTF-8 bytes that the teacher's targets spell.
+    """
+
+    starts: Tensor
+    ends: Tensor
+    teacher_targets: Tensor
+    teacher_owners: Tensor
+    teacher_starts: Tensor
+    teacher_ends: Tensor
+    teacher_bytes: int
+
+    def to(self, device: torch.device | str) -> "Spans":
+        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True)
@@ -28,11 +58,12 @@ class Batch:
         inputs: passed as ``student(**inputs)``; ``input_ids`` is (B, S).
         teacher_inputs: passed as ``teacher(**teacher_inputs)``; another tokenizer, prompt or modality may differ.
         positions: (N,) int64, ``b * S + s`` of the student's position that predicts ``targets[n]``.
-        teacher_positions: (N,) int64, the same in ``teacher_inputs``.
+        teacher_positions: (N,) int64, the same in ``teacher_inputs``; (M,) for another tokenizer.
         targets: (N,) int64, the token predicted there. Tokens of one sample stand together, in order.
         owners: (N,) int64, index into ``samples``: whose token it is.
         samples: content hash (sha256, hex) of each sample's input ids and of what else was shown with them.
         bytes: UTF-8 bytes that the targets spell: the denominator of bits per byte.
+        spans: what the teacher's tokens are, where they are not the student's; else None.
     """
 
     inputs: Mapping[str, Tensor]
@@ -43,11 +74,27 @@ class Batch:
     owners: Tensor
     samples: tuple[str, ...]
     bytes: int = 0
+    spans: Spans | None = None
 
     @property
     def tokens(self) -> int:
         """N, the number of supervised tokens."""
         return self.targets.numel()
+
+    @property
+    def taught(self) -> "Batch":
+        """The same text as the teacher reads it: its inputs, its targets and their bytes; itself if nothing differs."""
+        if self.spans is None:
+            return self
+        return replace(
+            self,
+            inputs=self.teacher_inputs,
+            positions=self.teacher_positions,
+            targets=self.spans.teacher_targets,
+            owners=self.spans.teacher_owners,
+            bytes=self.spans.teacher_bytes,
+            spans=None,
+        )
 
     def to(self, device: torch.device | str) -> "Batch":
         return replace(
@@ -58,6 +105,7 @@ class Batch:
                 name: getattr(self, name).to(device)
                 for name in ("positions", "teacher_positions", "targets", "owners")
             },
+            spans=None if self.spans is None else self.spans.to(device),
         )
 
 
@@ -181,6 +229,51 @@ class Signal(ABC):
             logits: (C, V) the student's logits at temperature 1, float32 or wider.
             temperature: of both sides.
         """
+
+    def heard(self, chunk: tuple[Tensor, ...]) -> Tensor | None:
+        """(C,) bool: at which of these positions the teacher says anything; None for all. Elsewhere ``pair`` gives
+        two equal uniform sides, and what a loss makes of them is not counted."""
+        return None
+
+    def answers(self, chunk: tuple[Tensor, ...], targets: Tensor) -> Tensor:
+        """(C,) where the targets lie on the support of ``pair``; the vocabulary's ids are its own places."""
+        return targets
+
+    def at(self, rows: Tensor) -> "Signal":
+        """The same at the positions (R,), repeated or left out as they may be; what an alignment begins with."""
+        raise BadInput(
+            "alignment",
+            f"a teacher's {type(self).__name__} signal cannot be moved to other tokens",
+            remedy="use a teacher that runs here, or one of the student's tokenizer",
+        )
+
+    @property
+    def spanned(self) -> "Spanned | None":
+        """How the teacher's tokens and the student's cover the same bytes; None where they are the same tokens."""
+        return None
+
+
+@dataclass(frozen=True)
+class Spanned:
+    """Groups: the shortest runs of the student's and of the teacher's tokens that cover the same bytes.
+
+    Attributes:
+        groups: (N,) int64, the group of each of the student's tokens, -1 for those in none.
+        teacher_groups: (M,) int64, the same of the teacher's.
+        count: G.
+        first: (G,) int64, the student's first token of each.
+        teacher: the teacher's word at its own M tokens.
+        teacher_first: (G,) int64, the teacher's first token of each.
+        teacher_targets: (M,) int64.
+    """
+
+    groups: Tensor
+    teacher_groups: Tensor
+    count: int
+    first: Tensor
+    teacher: Signal
+    teacher_first: Tensor
+    teacher_targets: Tensor
 
 
 @dataclass(frozen=True)
