@@ -161,7 +161,7 @@ def _remarks(run: Run) -> Iterable[str]:
         told = f" ({cause})" if cause else ""
         last = max((row.step for row in run.rows if row.subject == "student"), default=None)
         reached = "" if last is None else f"; the student’s last row is of step {last}"
-        yield f"This run is not finished: it is {run.state}{told}{reached}."
+        yield f"This run has not finished: {run.state}{told}{reached}."
     yield from run.problems
     if not run.rows:
         yield "Nothing has been measured yet."

@@ -19,7 +19,8 @@ from distill.rows import METRICS, Row, append
 TAGS = set(
     re.findall(
         r"\w+",
-        """html head meta link title style body header p h1 h2 strong ul li nav a main section figure figcaption div table
+        """html
+        head meta link title style body header p h1 h2 strong ul li nav a main section figure figcaption div table
         thead tbody tr th td small svg path g rect circle text tspan button span details summary pre code dl dt dd
         blockquote footer script""",
     )

@@ -174,7 +174,7 @@ def test_what_is_missing_is_said(tmp_path: Path, make_run: Callable[..., Path]) 
     document = write([alone]).document
     assert document.headline == "No control"
     said = " ".join(document.remarks)
-    for words in ("not finished: it is running", "step 20", "teacher was not measured", "control was not measured"):
+    for words in ("not finished: running", "step 20", "teacher was not measured", "control was not measured"):
         assert words in said
 
     (tmp_path / "empty").mkdir()
