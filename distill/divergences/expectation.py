@@ -22,8 +22,22 @@ def kl(log_a: Tensor, log_b: Tensor) -> Tensor:
 def kl_to_mixture(log_a: Tensor, log_b: Tensor, share: float | Tensor) -> Tensor:
     """KL(a ‖ (1 − w) a + w b), w = ``share`` of b: (…, K), (…, K) -> (…,).
 
-    Exact relative to w: for small w the mixture is nearly a and log1p keeps what a difference of logarithms
-    would lose, which is what lets a Jensen-Shannon divergence be divided by its weight.
+    Through the probabilities, whose mixture cannot vanish where a has mass; at w = 1 (and for a scheduled w, which
+    may get there) the mixture is b, so logarithms are mixed instead.
+    """
+    if isinstance(share, Tensor) or share == 1:
+        return kl_to_near_mixture(log_a, log_b, share)
+    a = log_a.exp()
+    mixture = (1 - share) * a + share * log_b.exp()
+    log_mixture = torch.where(mixture == 0, 1.0, mixture).log()
+    return (a * torch.where(a == 0, 0.0, log_a - log_mixture)).sum(-1)
+
+
+def kl_to_near_mixture(log_a: Tensor, log_b: Tensor, share: float | Tensor) -> Tensor:
+    """The same, exact relative to w: what lets a Jensen-Shannon divergence be divided by a small weight.
+
+    For small w the mixture is nearly a, and log1p keeps what a difference of logarithms would lose. Several times
+    dearer than ``kl_to_mixture``.
     """
     gap = torch.where(log_a == -torch.inf, 0.0, log_b - log_a)  # log(b / a)
     w = torch.as_tensor(share, dtype=gap.dtype, device=gap.device)

@@ -3,9 +3,10 @@
 Bounded, hence finite for any two distributions, excluded tokens included.
 """
 
+import torch
 from torch import Tensor
 
-from distill.divergences.expectation import kl_to_mixture
+from distill.divergences.expectation import kl_to_near_mixture
 from distill.divergences.kl import forward_kl, reverse_kl
 from distill.ranges import Fraction
 
@@ -29,9 +30,12 @@ def jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction | Tens
     TRL and Liger return forward and reverse KL at β = 0 and 1, where this formula gives 0 (their sweep
     jumps); use ``normalised_jensen_shannon`` for a sweep that reaches the KLs continuously.
     """
-    return teacher_weight * kl_to_mixture(log_p, log_q, 1 - teacher_weight) + (1 - teacher_weight) * kl_to_mixture(
-        log_q, log_p, teacher_weight
-    )
+    p, q = log_p.exp(), log_q.exp()
+    mixture = teacher_weight * p + (1 - teacher_weight) * q
+    log_mixture = torch.where(mixture == 0, 1.0, mixture).log()
+    of_p = p * torch.where(p == 0, 0.0, log_p - log_mixture)
+    of_q = q * torch.where(q == 0, 0.0, log_q - log_mixture)
+    return (teacher_weight * of_p + (1 - teacher_weight) * of_q).sum(-1)
 
 
 def normalised_jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction | Tensor = 0.5) -> Tensor:
@@ -57,5 +61,7 @@ def normalised_jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Frac
         teacher_weight = teacher_weight.clamp(1e-6, 1 - 1e-6)
     elif teacher_weight in (0, 1):
         return reverse_kl(log_p, log_q) if teacher_weight else forward_kl(log_p, log_q)
-    forward = kl_to_mixture(log_p, log_q, 1 - teacher_weight) / (1 - teacher_weight)
-    return forward + kl_to_mixture(log_q, log_p, teacher_weight) / teacher_weight
+    elif 0.01 <= teacher_weight <= 0.99:  # far enough from the ends to divide what float32 leaves
+        return jensen_shannon(log_p, log_q, teacher_weight) / (teacher_weight * (1 - teacher_weight))
+    forward = kl_to_near_mixture(log_p, log_q, 1 - teacher_weight) / (1 - teacher_weight)
+    return forward + kl_to_near_mixture(log_q, log_p, teacher_weight) / teacher_weight

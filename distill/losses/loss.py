@@ -44,8 +44,13 @@ class Loss(nn.Module, ABC):
 
     @property
     def request(self) -> Request:
-        """What it wants from both models beside their final states."""
+        """What it wants from the student beside its final states."""
         return Request()
+
+    @property
+    def teacher_request(self) -> Request:
+        """What it wants from the teacher, whose layers have other numbers and maybe other names."""
+        return self.request
 
     def prepare(self, student: ModelShape, teacher: ModelShape | None) -> None:
         """Make what depends on the models' sizes (projections). Called once, before the optimiser is

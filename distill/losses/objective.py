@@ -6,7 +6,7 @@ How a training step calls it::
     optimiser_parameters += [p for p in objective.parameters() if p.requires_grad]
     ...
     outputs = models.answer(student, batch.inputs, batch.positions, objective.request)
-    signal = alignment.align(teacher.teach(batch, objective.request), batch)  # or None
+    signal = alignment.align(teacher.teach(batch, objective.teacher_request), batch)  # or None
     weighed = objective(outputs, signal, batch, Moment(step, steps))
     weighed.total.backward()      # a SUM over weighed.tokens supervised tokens
     # once before optimizer.step(): every gradient divided by the supervised tokens of the whole optimiser
@@ -18,6 +18,7 @@ How a training step calls it::
 learned or adapted.
 """
 
+import copy
 from functools import reduce
 
 import torch
@@ -68,8 +69,13 @@ class Objective(nn.Module):
 
     @property
     def request(self) -> Request:
-        """What all losses together want from both models."""
+        """What all losses together want from the student."""
         return reduce(Request.__or__, (loss.request for loss in self._terms.values()), Request())
+
+    @property
+    def teacher_request(self) -> Request:
+        """What all losses together want from the teacher."""
+        return reduce(Request.__or__, (loss.teacher_request for loss in self._terms.values()), Request())
 
     def prepare(self, student: ModelShape, teacher: ModelShape | None) -> None:
         """Make what depends on the models' sizes; before the optimiser is built."""
@@ -101,6 +107,13 @@ class Objective(nn.Module):
                 terms[name].observe(value, batch.tokens, moment)
         return Weighed(total=total, terms={name: told[name] for name in terms}, tokens=batch.tokens)
 
+    def alone(self, name: str) -> "Objective":
+        """One term by itself at weight 1: a copy, so that nothing it learns or adapts is touched by looking at it."""
+        term = copy.deepcopy(self._terms[name])
+        del term.weight  # it may be a module, in whose place no number can be put
+        term.weight = 1.0
+        return Objective({name: term}, copy.deepcopy(self.temperature), self.chunk, self.compiled)
+
     def _is_off(self, name: str) -> bool:
         return is_off(self._terms[name].weight)
 
@@ -126,6 +139,7 @@ class Objective(nn.Module):
             signal=signal,
             targets=batch.targets,
             size=self.chunk,
+            compiled=self.compiled,
         )
 
     def _states(

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from distill.losses.chunk import Chunk
+from distill.losses.elementwise import slopes, summed
 from distill.losses.loss import VocabularyLoss
 from distill.losses.quantity import Quantity, number
 from distill.products import add_product, product, widened, working_dtype
@@ -35,6 +36,7 @@ class Pass:
         signal: what the teacher said about the N tokens, or None.
         targets: (N,) int64.
         size: C.
+        compiled: fuse the elementwise part.
     """
 
     losses: tuple[VocabularyLoss, ...]
@@ -44,6 +46,7 @@ class Pass:
     signal: Signal | None
     targets: Tensor
     size: int
+    compiled: bool = False
 
     def learned(self) -> list[Tensor]:
         """The active losses' own parameters and the shared temperature's, each once."""
@@ -105,12 +108,8 @@ def _values(this: Pass, hidden: Tensor, weight: Tensor, bias: Tensor | None, dty
     sums = hidden.new_zeros(len(this.losses), dtype=dtype)
     weight = weight.to(working_dtype(hidden, weight))
     for rows, _, raw, told in this.walk(hidden, weight, bias):
-        sums += _summed(this.evaluate(raw, this.targets[rows], told), sums)
+        sums += summed(this.evaluate(raw, this.targets[rows], told), sums)
     return sums
-
-
-def _summed(values: list[Tensor], like: Tensor) -> Tensor:
-    return torch.stack([value.detach().sum().to(like.dtype) for value in values]) if values else like.new_zeros(0)
 
 
 class _OnePass(torch.autograd.Function):
@@ -121,13 +120,11 @@ class _OnePass(torch.autograd.Function):
         gradients = _Gradients(ctx, hidden, weight, bias, learned)
         sums = factors.new_zeros(len(this.losses))
         operand = weight.detach().to(working_dtype(hidden, weight))
-        for rows, states, raw, told in this.walk(hidden.detach(), operand, None if bias is None else bias.detach()):
-            with torch.enable_grad():
-                leaf = raw.detach().requires_grad_()
-                values = this.evaluate(leaf, this.targets[rows], told)
-                sums += _summed(values, sums)
-                slopes = _slopes(values[: this.active], factors, [leaf, *learned])
-            gradients.add(rows, states, operand, *slopes)
+        fixed = None if bias is None else bias.detach()
+        for rows, states, raw, told in this.walk(hidden.detach(), operand, fixed):
+            part, pulls = slopes(this, raw, this.targets[rows], told, factors, learned, this.compiled)
+            sums += part
+            gradients.add(rows, states, operand, raw, pulls)
         total = (factors * sums[: this.active]).sum()
         health = gradients.health(total)
         ctx.gradients, ctx.sums = gradients, sums[: this.active].clone()
@@ -139,15 +136,6 @@ class _OnePass(torch.autograd.Function):
     def backward(ctx, grad_total, _sums, _health):  # type: ignore[override]
         made = ctx.gradients.scaled(grad_total)
         return (None, *made[:3], ctx.sums * grad_total if ctx.needs_input_grad[4] else None, *made[3:])
-
-
-def _slopes(values: list[Tensor], factors: Tensor, inputs: list[Tensor]) -> tuple[Tensor | None, ...]:
-    """Gradients of sum_i factor_i · sum_n value_i[n] on the inputs; None where nothing depends on one."""
-    pulled = [(value.sum(), factor) for value, factor in zip(values, factors, strict=True) if value.requires_grad]
-    if not pulled:
-        return (None,) * len(inputs)
-    ends, starts = zip(*((value, factor.to(value.dtype)) for value, factor in pulled), strict=True)
-    return torch.autograd.grad(ends, inputs, starts, allow_unused=True)
 
 
 class _Gradients:
@@ -166,13 +154,10 @@ class _Gradients:
         self.bias = room(wanted[3], bias)  # (V,)
         self.learned = [torch.zeros_like(parameter) for parameter in learned]
 
-    def add(self, rows: slice, states: Tensor, operand: Tensor, logits: Tensor | None, *learned) -> None:
+    def add(self, rows: slice, states: Tensor, operand: Tensor, logits: Tensor, learned: list[Tensor]) -> None:
         """Add a chunk's: ``logits`` is the gradient (C, V) on its raw products."""
         for total, part in zip(self.learned, learned, strict=True):
-            if part is not None:
-                total += part
-        if logits is None:
-            return
+            total += part
         if self.hidden is not None:
             product(logits, operand, out=self.hidden[rows])
         if self.weight is not None:

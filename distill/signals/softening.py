@@ -17,7 +17,7 @@ def log_probabilities(logits: Tensor, temperature: float | Tensor) -> Tensor:
         excluded = wide == -torch.inf
         softened = (wide.masked_fill(excluded, 0.0) / temperature).masked_fill(excluded, -torch.inf)
         return torch.log_softmax(softened, dim=-1)
-    return torch.log_softmax(wide if temperature == 1.0 else wide / temperature, dim=-1)
+    return torch.log_softmax(wide if temperature == 1.0 else wide * (1.0 / temperature), dim=-1)
 
 
 def pair(teacher: Tensor, student: Tensor, temperature: float | Tensor) -> tuple[Tensor, Tensor]:
