@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch.utils.data import Dataset
 
+from distill.data.beside import Beside, BesidePiece
 from distill.data.encode import Encoded
 
 
@@ -32,16 +33,21 @@ class Piece:
         inputs: (n,) int32.
         targets: (n,) int32, the token after each input.
         bytes: UTF-8 bytes that the targets spell.
+        beside: the same text in the tokens of a teacher with another tokenizer.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     bytes: int
+    beside: BesidePiece | None = None
 
     @property
     def hash(self) -> str:
         """sha256 of the input ids as little-endian 32-bit integers: what a teacher's answer depends on."""
-        return hashlib.sha256(self.inputs.astype("<i4").tobytes()).hexdigest()
+        digest = hashlib.sha256(self.inputs.astype("<i4").tobytes())
+        if self.beside is not None:
+            digest.update(self.beside.inputs.astype("<i4").tobytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class Pieces:
         lengths: (pieces,) int64, inputs, from 1 to ``sequence_length``.
         documents: how many documents have a piece here.
         unsupervised: documents of a single token: nothing in them can be predicted.
+        beside: the documents in the tokens of a teacher with another tokenizer.
     """
 
     encoded: Encoded
@@ -61,6 +68,7 @@ class Pieces:
     lengths: np.ndarray
     documents: int
     unsupervised: int
+    beside: Beside | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -69,7 +77,8 @@ class Pieces:
         start, length = int(self.starts[index]), int(self.lengths[index])
         ids, spelled = self.encoded.ids, self.encoded.bytes
         after = slice(start + 1, start + length + 1)
-        return Piece(ids[start : start + length], ids[after], int(spelled[after].sum()))
+        beside = None if self.beside is None else self.beside.piece(start, length)
+        return Piece(ids[start : start + length], ids[after], int(spelled[after].sum()), beside)
 
     @property
     def tokens(self) -> int:

@@ -11,6 +11,7 @@ Left out on purpose: chat, instruction and reasoning data, which supervise a par
 import hashlib
 import json
 import os
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import cast
@@ -21,12 +22,14 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedTokenizerBase
 
 from distill.data.batches import Batches
+from distill.data.beside import beside
 from distill.data.collate import Collate
 from distill.data.corpus import Corpus
 from distill.data.encode import Marks
 from distill.data.facts import Facts
 from distill.data.files import files
 from distill.data.hub import hub
+from distill.data.packing import Rows
 from distill.data.prepared import Prepared, SplitName, prepared
 from distill.data.prompts import Prompt, prompts
 from distill.data.python_docs import python_docs
@@ -99,6 +102,7 @@ class TextData(pl.LightningDataModule):
         self.start = 0  # the micro-step at which Lightning's own call of ``train_dataloader`` begins
         self.tokenizer: PreTrainedTokenizerBase | None = None
         self._prepared: dict[SplitName, Prepared] = {}
+        self._teacher: PreTrainedTokenizerBase | None = None  # a teacher's own tokenizer
 
     # ---------------------------------------------------------------------------------------------------- reading
 
@@ -146,8 +150,35 @@ class TextData(pl.LightningDataModule):
         }
         if not len(self._prepared["train"].rows):
             raise BadInput(self.corpus.source, "no training document has a token to predict", remedy="give more text")
-        self.tokenizer = chosen
+        self.tokenizer, self._teacher = chosen, None
         return chosen
+
+    def pair(self, teacher: PreTrainedTokenizerBase) -> None:
+        """Let every batch carry the same text in the tokens of a teacher with another tokenizer.
+
+        Raises:
+            BadInput: the tokenizer does not tell where its tokens lie.
+        """
+        tokenizer = self._ready()
+        if not teacher.is_fast:
+            reason = "its tokenizer does not tell which characters a token covers"
+            raise BadInput("teacher", reason, remedy="use a model with a tokenizer.json")
+        documents = {
+            "train": self.documents.train,
+            "validation": self.documents.validation,
+            "test": self.documents.test,
+        }
+        for name, made in self._prepared.items():
+            texts = (document.text for document in documents[name])
+            sides = beside(texts, made.rows.pieces.encoded, tokenizer, teacher)
+            pieces = replace(made.rows.pieces, beside=sides)
+            self._prepared[name] = replace(made, rows=Rows(pieces, made.rows.members, made.rows.bounds))
+        self._teacher = teacher
+
+    def teacher_length(self) -> int:
+        """The most tokens of a teacher with another tokenizer that a training, validation or test piece has."""
+        parts = [made.rows.pieces for made in self._prepared.values()]
+        return max(part.beside.longest(part.starts, part.lengths) for part in parts if part.beside)
 
     def _trained(self) -> PreTrainedTokenizerBase:
         if self.recipe is None:
@@ -161,7 +192,8 @@ class TextData(pl.LightningDataModule):
 
     @property
     def collate(self) -> Collate:
-        return Collate(self.sequence_length, Marks.of(self._ready()).padding, self.packing)
+        theirs = None if self._teacher is None else Marks.of(self._teacher).padding
+        return Collate(self.sequence_length, Marks.of(self._ready()).padding, self.packing, theirs)
 
     def stream(self, start: int = 0, rank: int = 0, world_size: int = 1) -> DataLoader[Batch]:
         """The endless training stream from micro-step ``start`` on; equal for every number of workers."""
@@ -242,6 +274,8 @@ class TextData(pl.LightningDataModule):
             "packing": self.packing,
             "evaluation_tokens": self.evaluation_tokens,
         }
+        if self._teacher is not None:
+            told["teacher's tokenizer"] = fingerprint(self._teacher)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     # -------------------------------------------------------------------------------------------------- Lightning
