@@ -8,7 +8,10 @@ import re
 from unicodedata import category
 
 _JOINERS = "\u200c\u200d"  # Persian, Indic scripts and emoji need them to be read
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#|~$@:=+\-!^])")
+_SIGNS = re.compile(r"([\\`*_\[\]|~$@]|:(?=//))")
+"""What starts a span, a link, a cell, mathematics, a mention or a bare address, wherever it stands."""
+_STARTS = re.compile(r"^(\d*)([#+=.)-])")
+"""What makes a line a heading, a list or a rule, if it stands first."""
 
 
 def shown(text: object, lines: bool = False) -> str:
@@ -25,10 +28,16 @@ def shown(text: object, lines: bool = False) -> str:
     return "".join(c if c.isprintable() or c in allowed or category(c) == "Zs" else _written_out(c) for c in whole)
 
 
-def in_markdown(text: object) -> str:
-    """``text`` on one line of Markdown, every sign that Markdown or its HTML could obey made a literal."""
+def in_markdown(text: object, start: bool = False) -> str:
+    """``text`` on one line of Markdown, every sign that Markdown or its HTML could obey made a literal.
+
+    Args:
+        text: anything.
+        start: it stands at the start of a line.
+    """
     plain = shown(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKDOWN.sub(r"\\\1", plain)
+    inert = _SIGNS.sub(r"\\\1", plain)
+    return _STARTS.sub(r"\1\\\2", inert.lstrip()) if start else inert
 
 
 def fenced(text: object, language: str = "") -> str:

@@ -3,14 +3,14 @@
 from functools import singledispatch
 
 from distill.reports.document import Document, Figure, Item, Listing, Pairs, Prose, Remarks, Table, Voices
-from distill.reports.escaping import fenced, in_markdown, shown
+from distill.reports.escaping import fenced, in_markdown
 
 
 def markdown(document: Document) -> str:
     """The whole report."""
     parts = [
         f"# {in_markdown(document.title)}",
-        in_markdown(document.kicker),
+        in_markdown(document.kicker, start=True),
         f"**{in_markdown(document.headline)}.** {in_markdown(document.sentence)}",
         _lines(document.remarks),
     ]
@@ -43,7 +43,7 @@ def _(block: Figure) -> str:
 
 @written.register
 def _(block: Prose) -> str:
-    return in_markdown(block.text)
+    return in_markdown(block.text, start=True)
 
 
 @written.register
@@ -53,7 +53,7 @@ def _(block: Remarks) -> str:
 
 @written.register
 def _(block: Listing) -> str:
-    label = f"{in_markdown(block.label)}\n\n" if block.label else ""
+    label = f"{in_markdown(block.label, start=True)}\n\n" if block.label else ""
     return label + fenced(block.text, block.language)
 
 
@@ -68,7 +68,7 @@ def _(block: Voices) -> str:
     parts = [f"*{in_markdown(block.caption)}*"]
     for prompt, voices in block.prompts:
         parts.append(f"Prompt:\n\n{fenced(prompt)}")
-        parts += [f"{in_markdown(name)}:\n\n{fenced(text)}" for _, name, text in voices]
+        parts += [f"{in_markdown(name, start=True)}:\n\n{fenced(text)}" for _, name, text in voices]
     return "\n\n".join(parts)
 
 
@@ -83,4 +83,4 @@ def _row(cells) -> str:
 
 
 def _lines(lines: tuple[str, ...]) -> str:
-    return "\n".join(f"- {in_markdown(shown(line))}" for line in lines)
+    return "\n".join(f"- {in_markdown(line, start=True)}" for line in lines)
