@@ -14,6 +14,7 @@ from typing import Any
 from hydra import initialize_config_dir
 from hydra.core.default_element import ResultDefault
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -120,7 +121,7 @@ def _chosen(
     verb: str, given: command.Overrides, sources: Sources, faults: list[BadInput]
 ) -> tuple[list[ResultDefault], dict[str, str]]:
     """Hydra's defaults list without Hydra's own part."""
-    places = [f"'file://{root}'" for root in (*sources.added, ROOT)]
+    places = [QuotedString(f"file://{root}", Quote.single).with_quotes() for root in (*sources.added, ROOT)]
     texts = [*(str(one.input_line) for one in given.choices), f"hydra.searchpath=[{','.join(places)}]"]
     try:
         with initialize_config_dir(str(CONF), job_name="distill", version_base="1.3"):

@@ -1,8 +1,8 @@
 """What a run will cost before it is begun: parameters, tokens, memory, disk.
 
 Sizes are exact: models are made of their configs on the meta device, no weight is loaded. Tokens are exact for packed
-rows that are full. Disk is exact to the size of small files. Memory is a sum of what is known to be held at once, a
-lower bound to plan with; the libraries themselves take about half a gibibyte more.
+rows that are full. Disk is within five per cent of what finished runs use. Memory is a sum of what is known to be held
+at once, a lower bound to plan with; the libraries themselves take about half a gibibyte more.
 """
 
 from collections.abc import Mapping
@@ -21,6 +21,13 @@ MOMENTS = 2 * 4
 """Bytes a parameter of Adam's two moments."""
 KEPT, BEST = 2, 1
 """Checkpoints that stay: the newest two and the best point's weights; one more of each exists while it is written."""
+
+TOKENIZER = 60
+"""Bytes an id in ``tokenizer.json``, which lies beside every subject's weights."""
+SMALL = 180 << 10
+"""Bytes of everything else: report, config, rows of a short run, the tracker's offline files."""
+A_STEP = 64
+"""Bytes that an optimiser step adds to ``metrics.jsonl`` and its mirror, logged every ten."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,8 @@ def estimate(config: Mapping[str, Any], plugins: tuple[str, ...] = ()) -> Estima
     pieces = config["trainer"].get("accumulate_grad_batches", 1)
     row_tokens = config["data"].get("batch_size", 1) * config["data"].get("sequence_length", 1)
     weight = BYTES[config["student"].get("dtype", "float32")]
-    finished = student.parameters * weight
+    finished = student.parameters * weight + TOKENIZER * student.vocabulary
+    small = SMALL + A_STEP * sum(steps.values())
     checkpoint = student.parameters * (weight + MOMENTS)
     return Estimate(
         student=student,
@@ -74,8 +82,8 @@ def estimate(config: Mapping[str, Any], plugins: tuple[str, ...] = ()) -> Estima
         steps=steps,
         tokens_per_step=row_tokens * pieces * (devices if isinstance(devices, int) and devices > 0 else 1),
         memory=_memory(config, student, teacher, row_tokens, weight),
-        disk=len(steps) * finished,
-        disk_peak=len(steps) * finished + (KEPT + 1) * checkpoint + (BEST + 1) * finished,
+        disk=len(steps) * finished + small,
+        disk_peak=len(steps) * finished + small + (KEPT + 1) * checkpoint + (BEST + 1) * finished,
     )
 
 

@@ -61,7 +61,10 @@ def test_a_key_that_no_yaml_lists_needs_no_plus() -> None:
     assert of("+student.dropout=0.1").config["student"]["dropout"] == 0.1
 
 
-def test_a_folder_of_ones_own_adds_choices(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["plain", "it's (a) folder, = with [all] {sorts}", "Ünïcödé $HOME"])
+def test_a_folder_of_ones_own_adds_choices(tmp_path: Path, name: str) -> None:
+    tmp_path = tmp_path / name
+    tmp_path.mkdir()
     (tmp_path / "student").mkdir()
     (tmp_path / "student" / "mine.yaml").write_text("defaults: [small]\nlayers: 7\n")
     assert of("student=mine", config_dir=str(tmp_path)).config["student"]["layers"] == 7

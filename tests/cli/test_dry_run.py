@@ -1,6 +1,8 @@
 """A dry run tells what would be, with the numbers of the run that would follow, and creates nothing."""
 
 import os
+import subprocess
+import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -42,7 +44,7 @@ def test_its_numbers_are_those_of_the_models() -> None:
     assert numbers.tokens_per_step == config["data"]["batch_size"] * config["data"]["sequence_length"]
     assert list(numbers.steps) == ["student", "control", "control_compute"]
     assert numbers.steps["student"] == numbers.steps["control"] == config["trainer"]["max_steps"]
-    assert numbers.disk == 3 * 4 * numbers.student.parameters
+    assert numbers.disk > 3 * 4 * numbers.student.parameters
     doubled = estimate({**config, "trainer": {**config["trainer"], "accumulate_grad_batches": 2}})
     assert doubled.tokens_per_step == 2 * numbers.tokens_per_step
 
@@ -72,6 +74,32 @@ def test_an_estimate_is_held_against_what_is_free(tmp_path: Path, monkeypatch: p
 )
 def test_amounts(count: int, said: str) -> None:
     assert amount(count) == said
+
+
+RUNS = [
+    ("student.width=128", "student.layers=4"),
+    ("student.width=192", "control=none", "teacher=none", "objective=cross_entropy"),
+    ("student.width=256", "control=none", "student.tied=false", "teacher=none", "objective=cross_entropy"),
+    ("student.width=64", "logger=none", "control=steps"),
+    ("student.width=96", "data.tokenizer.size=2048", "control=compute"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overrides", RUNS, ids=" ".join)
+def test_the_disk_that_was_foretold_is_the_disk_that_is_used(
+    overrides: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DISTILL_CACHE", str(tmp_path / "cache"))
+    fast = ("debug=fast", "data.share=0.03", "paths.run=run")
+    recipe = () if "teacher=none" in overrides else ("teacher.recipe.steps=4",)
+    given = ("train", *fast, *recipe, *overrides)
+    foretold = estimate(compose(Arguments("train", overrides=given[1:])).config).disk
+    done = subprocess.run([sys.executable, "-m", "distill", *given], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    used = sum(path.stat().st_size for path in (tmp_path / "run").rglob("*") if path.is_file())
+    assert abs(foretold - used) / used < 0.05, (foretold, used)
 
 
 def test_flat_keys() -> None:
