@@ -88,7 +88,8 @@ def answer(
         vocabulary: cut the head to the first ids, those that both sides share.
 
     Raises:
-        BadInput: attentions were asked of a model that does not compute them, or a module path is unknown.
+        BadInput: attentions were asked of a model that does not compute them, or drops some of them in training; or a
+            module path is unknown.
     """
     if request.attentions and model.config._attn_implementation != "eager":
         raise BadInput(
@@ -97,6 +98,8 @@ def answer(
             value=model.config._attn_implementation,
             remedy="set its attention: eager",
         )
+    if request.attentions and model.training:
+        _refuse_blurred(model.config)
     more = {"output_hidden_states": True} if request.layers else {}
     more |= {"output_attentions": True} if request.attentions else {}
     with _watched(model, request.modules) as modules:
@@ -176,6 +179,19 @@ def _tricks(config: PreTrainedConfig) -> tuple[float, float | None]:
 def _gathered(states: Tensor, positions: Tensor) -> Tensor:
     """(B, S, …) -> (N, …)."""
     return states.flatten(0, 1).index_select(0, positions)
+
+
+def _refuse_blurred(config: PreTrainedConfig) -> None:
+    """transformers hands out attention weights after their dropout: with holes, and the rest too large."""
+    told = config.to_dict()
+    for name in ("attention_dropout", "attn_pdrop", "attention_probs_dropout_prob"):
+        if told.get(name):
+            raise BadInput(
+                f"model {config.model_type}",
+                "its attention weights are told with dropout on them, which is not where it looks",
+                value=f"{name}={told[name]}",
+                remedy="train it without attention dropout (student.dropout=0), or compare relations instead",
+            )
 
 
 @contextmanager

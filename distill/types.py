@@ -18,8 +18,9 @@ from torch import Tensor
 
 from distill.errors import BadInput
 
-Need = Literal["logits", "topk", "sampled", "token_logprob", "hidden", "attention", "text"]
-"""What a loss may ask of a teacher's signal and what a teacher may offer."""
+Need = Literal["logits", "topk", "sampled", "token_logprob", "hidden", "layers", "attention", "text"]
+"""What a loss may ask of a teacher's signal and what a teacher may offer; ``hidden`` is its final state, ``layers``
+what lies inside (states of layers, outputs of modules)."""
 
 
 @dataclass(frozen=True)
@@ -210,9 +211,14 @@ class Signal(ABC):
     A signal gives two log-probabilities on one support for a chunk of C positions. ``chunk`` fetches raw tensors
     (a product with the teacher's head, a read from disk); ``pair`` is a pure function of them, so that it can be
     compiled together with every loss that reads it.
+
+    Attributes:
+        outputs: what the teacher's model answered at these N positions, with whatever was requested of it; without a
+            gradient. None where no model of its own is at hand. What a token is must be the same on both sides.
     """
 
     provides: ClassVar[frozenset[str]]
+    outputs: Outputs | None = None
 
     @abstractmethod
     def chunk(self, rows: slice) -> tuple[Tensor, ...]:

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from distill.cli.binding import signature
 from distill.cli.definitions import Definition, attribute, find
 from distill.errors import BadInput
 
 REMEDIES = {
     "logits": "use teacher=live or teacher=nursery, or remove the loss (~objective.losses.{loss})",
     "hidden": "use a teacher that runs here (teacher=live), or remove the loss (~objective.losses.{loss})",
+    "layers": "use a teacher that runs here (teacher=live), or remove the loss (~objective.losses.{loss})",
     "attention": "use a teacher that runs here (teacher=live), or remove the loss (~objective.losses.{loss})",
 }
 REMEDY = "choose another teacher or another loss (distill list teachers)"
@@ -16,7 +18,8 @@ REMEDY = "choose another teacher or another loss (distill list teachers)"
 
 def contradictions(config: dict[str, Any], origin: Callable[[str], str]) -> list[BadInput]:
     """Every contradiction of a bound config, in words."""
-    return [*_two_corpora(config, origin), *_needless_control(config, origin), *_unmet_needs(config, origin)]
+    checks = (_two_corpora, _needless_control, _unmet_needs, _hidden_attention)
+    return [problem for check in checks for problem in check(config, origin)]
 
 
 def _two_corpora(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
@@ -40,13 +43,34 @@ def _unmet_needs(config: dict[str, Any], origin: Callable[[str], str]) -> Iterat
     if teacher is None or not isinstance(provided, frozenset):
         return
     for key, loss in _nodes(config.get("objective"), "objective"):
-        definition = _class_of(loss)
-        needs = attribute(definition, "needs") if definition else None
-        for need in sorted(needs - provided) if isinstance(needs, frozenset) else []:
+        for need in sorted(_needs(loss) - provided):
             said = ", ".join(sorted(provided)) or "nothing"
             reason = f"needs {need!r} of the teacher, but {teacher.name} provides {said}"
             remedy = REMEDIES.get(need, REMEDY).format(loss=key.rpartition(".")[2])
             yield BadInput(f"{origin(key)} {key}", reason, remedy=remedy)
+
+
+def _hidden_attention(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
+    """Fused kernels never hold the attention weights, and a dropout on them hides where the student looks."""
+    readers = [key for key, loss in _nodes(config.get("objective"), "objective") if "attention" in _needs(loss)]
+    if not readers:
+        return
+    for side in ("teacher", "student"):
+        node, key = config.get(side), f"{side}.attention"
+        takes = (made := _class_of(node)) is not None and "attention" in signature(made).parameters
+        if isinstance(node, dict) and takes and node.get("attention") != "eager":
+            reason = f"got {node.get('attention', 'auto')!r}, expected eager: {readers[0]} reads attention weights"
+            yield BadInput(f"{origin(key)} {key}", reason, remedy=f"add {key}=eager")
+    student = config.get("student")
+    if isinstance(student, dict) and student.get("dropout"):
+        reason = f"got {student['dropout']}, expected 0: {readers[0]} reads attention weights, dropout lies on them"
+        yield BadInput(f"{origin('student.dropout')} student.dropout", reason, remedy="write student.dropout=0")
+
+
+def _needs(loss: dict[str, Any]) -> frozenset[str]:
+    definition = _class_of(loss)
+    needs = attribute(definition, "needs") if definition else None
+    return needs if isinstance(needs, frozenset) else frozenset()
 
 
 def _nodes(value: object, key: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -85,6 +85,8 @@ class Parts:
 
         student = self.student()
         objective = instantiate(self.config["objective"], plugins=self.plugins) if taught else without_teacher()
+        if taught:
+            self._refuse_unmet(objective.needs)
         objective.prepare(shape(student), self.teacher.shape)
         rollout, alignment, optim = (
             instantiate(self.config[part], plugins=self.plugins) for part in ("rollout", "alignment", "optim")
@@ -101,6 +103,14 @@ class Parts:
             vocabulary=self.vocabulary,
             log_every=self.config["trainer"].get("log_every_n_steps", 10),
         )
+
+    def _refuse_unmet(self, needs: frozenset[str]) -> None:
+        """What a loss needs may depend on its keys, which only the loss itself can read."""
+        unmet = needs - self.teacher.provides
+        if unmet:
+            said = ", ".join(sorted(self.teacher.provides)) or "nothing"
+            reason = f"needs {', '.join(sorted(unmet))} of the teacher, which provides {said}"
+            raise BadInput("objective", reason, remedy="use a teacher that runs here (teacher=live)")
 
 
 def gather(config: Mapping[str, Any], plugins: tuple[str, ...], console: "Console") -> Parts:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from distill.products import product, working_dtype
 from distill.signals.softening import pair
-from distill.types import Head, Signal
+from distill.types import Head, Outputs, Signal
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,12 @@ class Hidden(Signal):
     Attributes:
         hidden: (N, D) final normalised state, any floating dtype.
         head: the teacher's, cut to the vocabulary it shares with the student.
+        outputs: the whole answer that the two are from, where layers or attentions may be asked of it.
     """
 
     hidden: Tensor
     head: Head
+    outputs: Outputs | None = None
     provides: ClassVar[frozenset[str]] = frozenset({"logits", "hidden"})
     _weight: Tensor = field(init=False, repr=False, compare=False)
 

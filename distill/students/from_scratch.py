@@ -29,6 +29,7 @@ class FromScratch(Student):
         dropout: of the attention weights, the only place where this family has one.
         architecture: transformers' model type.
         max_positions: longest sequence; positions are rotary, so it costs no weight.
+        attention: ``eager`` where a loss reads attention weights.
 
     Raises:
         BadInput: sizes that do not divide.
@@ -45,6 +46,7 @@ class FromScratch(Student):
         dropout: Fraction = 0.0,
         architecture: Literal["llama", "mistral", "qwen2", "qwen3"] = "llama",
         max_positions: Count = 2048,
+        attention: Literal["auto", "eager"] = "auto",
     ) -> None:
         if width % heads or (width // heads) % 2:
             reason = f"{heads} heads do not share it in even parts"
@@ -56,11 +58,12 @@ class FromScratch(Student):
         self.intermediate = -(-width * 8 // 3 // 16) * 16 if intermediate is None else intermediate
         self.tied, self.dropout = tied, dropout
         self.architecture, self.max_positions = architecture, max_positions
+        self.attention = "sdpa" if attention == "auto" else attention
 
     def build(self, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
         config = self._config(known_ids(tokenizer))
         config.bos_token_id, config.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
-        model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+        model = AutoModelForCausalLM.from_config(config, attn_implementation=self.attention)
         model.generation_config.pad_token_id = tokenizer.pad_token_id
         return model.train()
 

@@ -34,7 +34,7 @@ class Live(Teacher):
         BadInput: there is no such model, or it cannot be used.
     """
 
-    provides: ClassVar[frozenset[str]] = frozenset({"logits", "hidden"})
+    provides: ClassVar[frozenset[str]] = frozenset({"logits", "hidden", "layers", "attention"})
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Live(Teacher):
     def teach(self, batch: Batch, request: Request) -> Signal:
         self.passes += 1
         told = answer(self.model, batch.teacher_inputs, batch.teacher_positions, request, self.vocabulary)
-        return Hidden(told.hidden, told.head)
+        return Hidden(told.hidden, told.head, told)
 
     @property
     def fingerprint(self) -> str:

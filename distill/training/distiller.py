@@ -11,6 +11,7 @@ resumed run does it at the same steps; values are logged every n steps, without 
 """
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -29,7 +30,17 @@ from distill.teachers.teacher import Teacher
 from distill.training.optim import Optim
 from distill.training.randomness import reseed
 from distill.training.tally import Tally
-from distill.types import Batch, Moment
+from distill.types import Batch, Moment, Outputs, Signal
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the objective was given in the step being taken, its graph still whole: for callbacks that look at it."""
+
+    outputs: Outputs
+    signal: Signal | None
+    batch: Batch
+    moment: Moment
 
 
 class Distiller(pl.LightningModule):
@@ -71,6 +82,7 @@ class Distiller(pl.LightningModule):
         self.teacher, self.rollout, self.alignment, self.optim = teacher, rollout, alignment, optim
         self.steps, self.seed, self.vocabulary, self.log_every = steps, seed, vocabulary, log_every
         self.tally = Tally()
+        self.seen: Seen | None = None
         self.logged_at = time.perf_counter()
         self.logged_tokens = 0
 
@@ -83,11 +95,15 @@ class Distiller(pl.LightningModule):
         reseed(self.seed, self._micro_step(index), self.global_rank)
         batch = self.rollout.roll(batch, self.student, moment)
         outputs = answer(self.student, batch.inputs, batch.positions, self.objective.request, self.vocabulary)
-        signal = self.teacher.teach(batch, self.objective.request)
+        signal = self.teacher.teach(batch, self.objective.teacher_request)
         signal = self.alignment.align(signal, batch)
         weighed = self.objective(outputs, signal, batch, moment)
         self.tally.add(weighed, batch)
+        self.seen = Seen(outputs, signal, batch, moment)
         return weighed.total
+
+    def on_after_backward(self) -> None:
+        self.seen = None  # layers and attention maps are large
 
     def negative_log_likelihood(self, batch: Batch) -> Tensor:
         """The summed cross-entropy of a batch in nats, the measure that chooses a run's best point."""

@@ -45,7 +45,11 @@ class RowLogger(Logger):
 
     def _row(self, name: str, value: float, step: int) -> Row:
         split, _, metric = name.rpartition("/") if name.split("/")[0] in SPLITS else ("train", "", name)
-        return Row(self.subject, metric, float(value), UNITS.get(metric, "nats/token"), split, step, self.seed)
+        return Row(self.subject, metric, float(value), _unit(metric), split, step, self.seed)
+
+
+def _unit(metric: str) -> str:
+    return "1" if metric.endswith("/cosine") else UNITS.get(metric, "nats/token")
 
 
 class Mirror(Logger):
