@@ -27,7 +27,13 @@ class Chunk:
     ) -> None:
         self.logits, self.targets, self.temperature = logits, targets, temperature
         self._signal, self._told = signal, told
+        self.heard = None if signal is None else signal.heard(told)  # (C,) bool: where the teacher says anything
         self._pairs: list[tuple[float | Tensor, tuple[Tensor, Tensor]]] = []
+
+    @property
+    def answers(self) -> Tensor:
+        """(C,) where the targets lie on the support of ``pair``."""
+        return self.targets if self._signal is None else self._signal.answers(self._told, self.targets)
 
     def pair(self, temperature: float | Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(log p, log q), each (C, K'), at a temperature; made once for all losses that share it."""

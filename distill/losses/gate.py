@@ -118,7 +118,7 @@ class TeacherCorrect(Gate):
     needs: ClassVar[frozenset[str]] = frozenset({"logits"})
 
     def opens(self, chunk: Chunk) -> Tensor:
-        return chunk.pair(1.0)[0].argmax(-1) == chunk.targets
+        return chunk.pair(1.0)[0].argmax(-1) == chunk.answers
 
     def formula(self) -> str:
         return "argmax p = y"

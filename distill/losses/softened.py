@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from distill.losses import citation
@@ -54,7 +55,8 @@ class Softened(VocabularyLoss):
             (log_p, log_q), scale = chunk.pair(temperature), temperature**2
         else:
             (log_p, log_q), scale = self.softening(chunk, temperature), self.softening.scale(temperature)
-        value = self.between(log_p, log_q, chunk.targets)  # (C,)
+        value = self.between(log_p, log_q, chunk.answers)  # (C,)
+        value = value if chunk.heard is None else torch.where(chunk.heard, value, 0.0)
         return value * scale if self.temperature_squared else value
 
     def formula(self) -> str:

@@ -25,6 +25,9 @@ class Dense(Signal):
     values: Tensor
     provides: ClassVar[frozenset[str]] = frozenset({"logits"})
 
+    def at(self, rows: Tensor) -> "Dense":
+        return Dense(self.values[rows])
+
     def chunk(self, rows: slice) -> tuple[Tensor, ...]:
         return (self.values[rows].detach(),)
 

@@ -36,6 +36,9 @@ class Hidden(Signal):
         weight = self.head.weight.detach()
         object.__setattr__(self, "_weight", weight.to(working_dtype(self.hidden, weight)))
 
+    def at(self, rows: Tensor) -> "Hidden":
+        return Hidden(self.hidden[rows], self.head)
+
     def chunk(self, rows: slice) -> tuple[Tensor, ...]:
         logits = product(self.hidden[rows].detach(), self._weight.T)  # (C, V), float32 or wider
         if self.head.bias is not None:
