@@ -7,6 +7,7 @@ Everything written is redacted. A run that is done is not done twice; one that i
 """
 
 import os
+import shutil
 import socket
 import time
 import traceback
@@ -44,7 +45,7 @@ class RunFolder:
 
     def __init__(self, composed: Composed, command: tuple[str, ...]) -> None:
         self.config, self.identity = redacted(composed.config), identity(composed)
-        self.command = redacted_command(["distill", *command])
+        self.command = redacted_command(command)
         paths = composed.config["paths"]
         named = f"{slug(composed.config['name'])}-{self.identity}"
         self.path = Path(paths["run"] or Path(paths["root"]) / named).expanduser()
@@ -63,6 +64,7 @@ class RunFolder:
         Raises:
             BadInput: another living process runs it.
         """
+        new = not self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock", timeout=0)
         try:
@@ -76,6 +78,8 @@ class RunFolder:
             yield self
         except BaseException as problem:
             self._end(problem)
+            if new and isinstance(problem, BadInput) and not self._has_begun():
+                shutil.rmtree(self.path)
             raise
         else:
             self._end(None)
@@ -98,6 +102,11 @@ class RunFolder:
                 reason = f"the {name} is not the one that this run was begun with"
                 raise BadInput(str(self.path), reason, value=value[:16], remedy="bring it back, or choose paths.run")
         self.note(**{HASHES: dict(hashes)})
+
+    def _has_begun(self) -> bool:
+        """Whether anything beyond bookkeeping lies there: refused input leaves nothing behind."""
+        bookkeeping = {CONFIG, PROVENANCE, STATUS, ERRORS, ".lock"}
+        return any(entry.name not in bookkeeping for entry in self.path.iterdir())
 
     def _refuse_other(self) -> None:
         if not self.path.exists():

@@ -96,7 +96,6 @@ def _tracker(parts: Parts, folder: RunFolder) -> "Logger | None":
 
 
 def _adopt(source: Path, metrics: Path) -> None:
-    """A teacher trained by recipe brings its learning curve along."""
-    own = [row for row in rows.read(source) if row.subject == TEACHER]
-    rows.keep(metrics, lambda row: row.subject != TEACHER)
-    rows.append(metrics, own)
+    """A teacher trained by recipe brings its learning curve along, once: a resumed run has it already."""
+    if not metrics.exists():
+        rows.append(metrics, [row for row in rows.read(source) if row.subject == TEACHER])

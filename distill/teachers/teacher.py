@@ -43,9 +43,11 @@ class Teacher(ABC):
 
     def share(self, vocabulary: int) -> None:
         """Speak only of the first ``vocabulary`` ids, those that the student knows too."""
+        return
 
     def check_packing(self) -> None:
-        """Refuse, with BadInput, if documents packed in one row would see each other; nothing runs a model by default."""
+        """Refuse, with BadInput, if documents packed in one row would see each other. Without a model none can."""
+        return
 
     def to(self, device: torch.device) -> "Teacher":
         """Move to where the batches are; in place, as modules do."""
