@@ -182,8 +182,8 @@ class Driver:
             if seat.place == "elsewhere":
                 self._look_again(seat, theirs=True)
                 changed = changed or seat.place != "elsewhere"
-            elif seat.place == "here":
-                seat.status = self.folder.status(seat.job.name)
+            elif seat.place == "here" and (told := self.folder.status(seat.job.name)).state == "running":
+                seat.status = told  # how it ends is for its keeper to say: a run's own "failed" may be tried again
         return changed
 
     def _start(self) -> bool:

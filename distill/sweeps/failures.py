@@ -17,7 +17,9 @@ _BY_CODE: Mapping[int, Kind] = {2: "input", 3: "numbers", 4: "resource"}
 _TAIL = 64 * 1024
 
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
-_EXCEPTION = re.compile(r"^(?:[\w-]+: )?[A-Za-z_][\w.]*(?:Error|Exception|Exit|Stop|Input|Inputs|Timeout)\b(?::.*)?$")
+_EXCEPTION = re.compile(
+    r"^(?:[\w, -]+: ){0,2}[A-Za-z_][\w.]*(?:Error|Exception|Exit|Stop|Input|Inputs|Timeout)\b(?::.*)?$"
+)
 _MEMORY = re.compile(r"MemoryError|out of memory|OutOfMemory|allocate memory|bad_alloc|\[Errno 12\]", re.IGNORECASE)
 _NETWORK = re.compile(
     r"ConnectionError|Connection(Reset|Refused|Aborted)|ConnectTimeout|ReadTimeout|TimeoutError|Max retries exceeded|"
@@ -26,6 +28,7 @@ _NETWORK = re.compile(
     r"\[Errno (101|104|110|111|113)\]",
     re.IGNORECASE,
 )
+_TORCHRUN = re.compile(r"^[WE]\d{4} .*torch/distributed/elastic", re.MULTILINE)
 _RANK_CODE = re.compile(r"exitcode\s*:\s*(-?\d+)")
 
 
@@ -63,21 +66,24 @@ def diagnose(code: int, text: str, told: str | None = None) -> Failure:
         text: the end of what it printed (``tail``).
         told: the cause that the run itself wrote down before it ended.
     """
-    if "ChildFailedError" in text and (rank := _RANK_CODE.search(text)):
-        code = int(rank.group(1))  # torchrun answers 1 for whatever happened to a rank
+    if "ChildFailedError" in text and (rank := _RANK_CODE.search(text, max(0, text.find("Root Cause")))):
+        code = int(rank.group(1))  # torchrun answers 1 for whatever happened to a rank, and says a lot
+        text = _TORCHRUN.split(text)[0]
     if code < 0:
         return _signalled(-code, told)
-    said = told or last_words(text)
+    last = last_words(text)
+    said = last if told is None or told in last else told
+    evidence = f"{told}\n{last}"
     if code in _BY_CODE:
-        kind = "memory" if code == 4 and _MEMORY.search(said) else _BY_CODE[code]
+        kind = "memory" if code == 4 and _MEMORY.search(evidence) else _BY_CODE[code]
         return Failure(kind, said or f"exit code {code}", exit=code)
     if code > 128 and code - 128 in {s.value for s in signal.Signals}:  # a shell's way to say "signal"
         return _signalled(code - 128, told)
-    if _MEMORY.search(said):
+    if _MEMORY.search(evidence):
         return Failure("memory", said, exit=code)
-    if _NETWORK.search(said):
+    if _NETWORK.search(evidence):
         return Failure("network", said, exit=code)
-    if code == 1 and _EXCEPTION.match(said):
+    if code == 1 and _EXCEPTION.match(last):
         return Failure("exception", said, exit=code)
     return Failure("exit", f"exited with code {code}" + (f" ({said})" if said else ""), exit=code)
 

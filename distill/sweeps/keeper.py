@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from distill.errors import BadInput, DistillError
+from distill.secrets import redacted_text
 from distill.storage import sweep_drafts
 from distill.sweeps import claims, failures, processes
 from distill.sweeps.claims import Claim
@@ -203,7 +204,7 @@ def _ended(child: subprocess.Popen[bytes]) -> bool:
 
 
 def _failed(status: Status, failure: Failure) -> Status:
-    told = {"cause": failure.cause, "kind": failure.kind, "exit": failure.exit, "signal": failure.signal}
+    told = {"cause": redacted_text(failure.cause), "kind": failure.kind, "exit": failure.exit, "signal": failure.signal}
     return replace(status, state="failed", ended=status.ended or time.time(), **told)
 
 

@@ -17,21 +17,27 @@ TOKEN = "DISTILL_RUN_CLAIM"
 
 
 def start(
-    command: list[str], log: Path, environment: dict[str, str] | None = None, directory: str | None = None
+    command: list[str],
+    log: Path,
+    environment: dict[str, str] | None = None,
+    directory: str | None = None,
+    announced: bool = True,
 ) -> subprocess.Popen[bytes]:
     """Start ``command`` as the leader of a group of its own, its output appended to ``log``, its input empty.
 
     Args:
         environment: variables set on top of ours.
         directory: where it starts; None: here.
+        announced: whether the log first tells time and command.
 
     Raises:
         BadInput: there is no such program or folder.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        output.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: {' '.join(command)}\n".encode())
-        output.flush()
+        if announced:
+            output.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: {' '.join(command)}\n".encode())
+            output.flush()
         try:
             return subprocess.Popen(
                 command,

@@ -40,14 +40,21 @@ def shown(console: Console | None = None) -> Iterator[Callable[[Board], None]]:
 
 
 class PlainLines:
-    """One line whenever a run changes its state, and one for a note: for logs and pipes."""
+    """One line whenever a run changes its state, and one for a note: for logs and pipes.
+
+    What was so before the driver began is told once, in numbers.
+    """
 
     def __init__(self, write: Callable[[str], object] | None = None) -> None:
         self._write = write or _print
-        self._states: dict[str, str] = {}
+        self._states: dict[str, str] | None = None
         self._note: str | None = None
 
     def show(self, board: Board) -> None:
+        if self._states is None:
+            self._states = {line.name: line.status.state for line in board.lines}
+            if board.count("done"):
+                self._write(f"{board.count('done')} of {len(board.lines)} are done already")
         for line in board.lines:
             before = self._states.get(line.name, "queued")
             if line.status.state != before:

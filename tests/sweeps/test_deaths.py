@@ -163,3 +163,10 @@ def test_what_a_run_wrote_of_its_own_failure_is_kept(sweep, plan, drive):
     plan({"a": f"time.sleep(0.3); (run / 'status.json').write_text(json.dumps({told})); print('noise'); sys.exit(3)"})
     assert drive().failed == ["a"]
     assert (sweep.status("a").cause, sweep.status("a").kind) == ("step 12: loss is not finite", "numbers")
+
+
+def test_a_secret_in_a_cause_is_hidden(sweep, plan, drive, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "canary0123456789")
+    plan({"a": "raise ValueError('bad ' + os.environ['HF_TOKEN'])"})
+    assert drive().failed == ["a"]
+    assert "canary" not in (sweep.run("a") / "status.json").read_text()

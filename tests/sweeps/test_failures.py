@@ -43,8 +43,32 @@ def test_kind(code, text, kind, transient):
     assert "\n" not in failure.cause
 
 
+TORCHRUN = """x: another process runs it; wait for it
+W1124 05:16:38.728000 3153 torch/distributed/elastic/multiprocessing/api.py:1028] Sending process 3222 closing signal
+E1124 05:16:38.744000 3153 torch/distributed/elastic/multiprocessing/api.py:1002] failed (exitcode: -15) local_rank: 1
+Traceback (most recent call last):
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
+Failures:
+  exitcode  : -15 (pid: 3222)  (SIGTERM)
+Root Cause (first observed failure):
+  exitcode  : 2 (pid: 3221)
+"""
+
+
+def test_behind_torchrun_the_rank_that_failed_first_is_heard():
+    failure = diagnose(1, TORCHRUN)
+    assert (failure.kind, failure.exit) == ("input", 2)
+    assert failure.cause == "x: another process runs it; wait for it"
+
+
 def test_a_runs_own_words_win():
     assert diagnose(1, "noise", told="ValueError: mine").cause == "ValueError: mine"
+
+
+def test_the_class_that_a_runs_own_words_leave_out_is_looked_up_in_the_log():
+    text = "sorry, this should not happen: bug: ConnectionError: gone\nrun again with --debug"
+    failure = diagnose(1, text, told="gone")
+    assert (failure.kind, failure.cause) == ("network", text.partition("\n")[0])
 
 
 def test_equal_failures_have_one_signature():

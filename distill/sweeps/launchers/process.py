@@ -37,7 +37,7 @@ class ProcessLauncher(Launcher):
         """Start a keeper in the first free place. Raises BadInput when Python itself cannot be started."""
         slot = next((i for i, handle in enumerate(self._slots) if handle is None or handle.poll() is not None), 0)
         log = SweepFolder(task.folder).log(task.run)
-        handle = _Process(processes.start(task.command(), log, self.environment(slot)))
+        handle = _Process(processes.start(task.command(), log, self.environment(slot), announced=False))
         self._slots[slot] = handle
         return handle
 
