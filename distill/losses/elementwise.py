@@ -63,6 +63,14 @@ def slopes(
     return sums, pulls
 
 
+def values(terms: Terms, raw: Tensor, targets: Tensor, told: tuple[Tensor, ...], like: Tensor) -> Tensor:
+    """Every term's sum over a chunk, without gradients: (I,) in the dtype of ``like``."""
+    sums = torch.zeros_like(like)
+    for rows in blocks(raw):
+        sums += summed(terms.evaluate(raw[rows], targets[rows], tuple(t[rows] for t in told)), like)
+    return sums
+
+
 def blocks(raw: Tensor) -> list[slice]:
     """The rows of a chunk in pieces that stay in the cache; in one piece where there is no such cache to mind."""
     rows, width = raw.shape

@@ -56,30 +56,31 @@ class Objective(nn.Module):
         compile: bool = False,
     ) -> None:
         super().__init__()
-        self.losses = nn.ModuleDict(losses)
+        self.losses = dict(losses)
+        # the same losses as modules, under the names they are logged by: a bare "values" would hide a method
+        self.terms = nn.ModuleDict({f"loss/{name}": loss for name, loss in losses.items()})
         self.temperature = temperature
         self.chunk = chunk
         self.compiled = compile
-        self._terms: dict[str, Loss] = dict(losses)
 
     @property
     def needs(self) -> frozenset[str]:
         """What all losses together ask of a teacher's signal."""
-        return frozenset().union(*(loss.asks for loss in self._terms.values()))
+        return frozenset().union(*(loss.asks for loss in self.losses.values()))
 
     @property
     def request(self) -> Request:
         """What all losses together want from the student."""
-        return reduce(Request.__or__, (loss.request for loss in self._terms.values()), Request())
+        return reduce(Request.__or__, (loss.request for loss in self.losses.values()), Request())
 
     @property
     def teacher_request(self) -> Request:
         """What all losses together want from the teacher."""
-        return reduce(Request.__or__, (loss.teacher_request for loss in self._terms.values()), Request())
+        return reduce(Request.__or__, (loss.teacher_request for loss in self.losses.values()), Request())
 
     def prepare(self, student: ModelShape, teacher: ModelShape | None) -> None:
         """Make what depends on the models' sizes; before the optimiser is built."""
-        for loss in self._terms.values():
+        for loss in self.losses.values():
             loss.prepare(student, teacher)
 
     def forward(self, outputs: Outputs, signal: Signal | None, batch: Batch, moment: Moment) -> Weighed:
@@ -90,7 +91,7 @@ class Objective(nn.Module):
             BadInput: a term of non-zero weight needs the teacher, and there is no signal.
         """
         settle(self, moment)
-        for loss in self._terms.values():
+        for loss in self.losses.values():
             loss.settle(moment)
         terms = self._measurable(signal)
         names = sorted((n for n, t in terms.items() if isinstance(t, VocabularyLoss)), key=self._is_off)
@@ -109,30 +110,30 @@ class Objective(nn.Module):
 
     def alone(self, name: str) -> "Objective":
         """One term by itself at weight 1: a copy, so that nothing it learns or adapts is touched by looking at it."""
-        term = copy.deepcopy(self._terms[name])
+        term = copy.deepcopy(self.losses[name])
         del term.weight  # it may be a module, in whose place no number can be put
         term.weight = 1.0
         return Objective({name: term}, copy.deepcopy(self.temperature), self.chunk, self.compiled)
 
     def _is_off(self, name: str) -> bool:
-        return is_off(self._terms[name].weight)
+        return is_off(self.losses[name].weight)
 
     def _measurable(self, signal: Signal | None) -> dict[str, Loss]:
         """The terms that can be measured: without a teacher, those that need none."""
         if signal is not None:
-            return self._terms
-        deaf = [name for name, loss in self._terms.items() if loss.asks and not self._is_off(name)]
+            return self.losses
+        deaf = [name for name, loss in self.losses.items() if loss.asks and not self._is_off(name)]
         if deaf:
             raise BadInput(
                 f"objective.losses.{deaf[0]}",
                 "it needs a teacher's word, and the teacher said nothing",
                 remedy="choose a teacher, or set its weight to 0",
             )
-        return {name: loss for name, loss in self._terms.items() if not loss.asks}
+        return {name: loss for name, loss in self.losses.items() if not loss.asks}
 
     def _pass(self, names: list[str], outputs: Outputs, signal: Signal | None, batch: Batch) -> Pass:
         return Pass(
-            losses=tuple(self._terms[name] for name in names),  # type: ignore[arg-type]
+            losses=tuple(self.losses[name] for name in names),  # type: ignore[arg-type]
             active=sum(not self._is_off(name) for name in names),
             temperature=self.temperature,
             head=outputs.head,
@@ -170,14 +171,14 @@ class Objective(nn.Module):
         return undefined.stop(outputs, batch, self._pass(names, outputs, signal, batch), names)
 
     def __str__(self) -> str:
-        weighted = " + ".join(f"{shown(loss.weight)} · {name}" for name, loss in self._terms.items())
-        width = max(map(len, self._terms), default=0)
-        parts = [f"  {name:<{width}} = {loss.formula()}" for name, loss in self._terms.items()]
+        weighted = " + ".join(f"{shown(loss.weight)} · {name}" for name, loss in self.losses.items())
+        width = max(map(len, self.losses), default=0)
+        parts = [f"  {name:<{width}} = {loss.formula()}" for name, loss in self.losses.items()]
         shared = f"  T = {shown(self.temperature)} where a term names no other; nats per supervised token"
         return "\n".join([f"total = {weighted}", *parts, shared])
 
     def citations(self) -> str:
         """BibTeX of what the losses of this objective, their weights and its temperature stand on."""
-        sources = [source for loss in self._terms.values() for source in loss.sources()]
-        numbers = [*(loss.weight for loss in self._terms.values()), self.temperature]
+        sources = [source for loss in self.losses.values() for source in loss.sources()]
+        numbers = [*(loss.weight for loss in self.losses.values()), self.temperature]
         return citation.bibtex(sources + [s for value in numbers for s in citation.lines(type(value), "Source")])

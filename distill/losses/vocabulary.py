@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from distill.losses.chunk import Chunk
-from distill.losses.elementwise import slopes, summed
+from distill.losses.elementwise import slopes, values
 from distill.losses.loss import VocabularyLoss
 from distill.losses.quantity import Quantity, number
 from distill.products import add_product, product, widened, working_dtype
@@ -108,7 +108,7 @@ def _values(this: Pass, hidden: Tensor, weight: Tensor, bias: Tensor | None, dty
     sums = hidden.new_zeros(len(this.losses), dtype=dtype)
     weight = weight.to(working_dtype(hidden, weight))
     for rows, _, raw, told in this.walk(hidden, weight, bias):
-        sums += summed(this.evaluate(raw, this.targets[rows], told), sums)
+        sums += values(this, raw, this.targets[rows], told, sums)
     return sums
 
 
@@ -145,12 +145,14 @@ class _Gradients:
         wanted = ctx.needs_input_grad  # type: ignore[attr-defined]
         self._dtypes = [None if t is None else t.dtype for t in (hidden, weight, bias, *learned)]
 
-        def room(asked: bool, like: Tensor | None) -> Tensor | None:
+        def room(asked: bool, like: Tensor | None, make=torch.zeros_like) -> Tensor | None:
             wide = None if like is None else widened(working_dtype(hidden, weight, like))
-            return torch.zeros_like(like, dtype=wide) if asked and like is not None else None
+            return make(like, dtype=wide) if asked and like is not None else None
 
-        self.hidden = room(wanted[1], hidden)  # (N, D)
-        self.weight = room(wanted[2], weight)  # (V, D)
+        # every number of these two is written by the first chunk, if there is one
+        unwritten = torch.empty_like if hidden.shape[0] else torch.zeros_like
+        self.hidden = room(wanted[1], hidden, unwritten)  # (N, D)
+        self.weight = room(wanted[2], weight, unwritten)  # (V, D)
         self.bias = room(wanted[3], bias)  # (V,)
         self.learned = [torch.zeros_like(parameter) for parameter in learned]
 
@@ -160,7 +162,9 @@ class _Gradients:
             total += part
         if self.hidden is not None:
             product(logits, operand, out=self.hidden[rows])
-        if self.weight is not None:
+        if self.weight is not None and rows.start == 0:
+            product(logits.T, states, out=self.weight)
+        elif self.weight is not None:
             add_product(self.weight, logits.T, states)
         if self.bias is not None:
             self.bias += logits.sum(0)

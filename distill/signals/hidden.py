@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from distill.products import product, working_dtype
+from distill.products import product, widened, working_dtype
 from distill.signals.softening import pair
 from distill.types import Head, Outputs, Signal
 
@@ -30,6 +30,7 @@ class Hidden(Signal):
     outputs: Outputs | None = None
     provides: ClassVar[frozenset[str]] = frozenset({"logits", "hidden"})
     _weight: Tensor = field(init=False, repr=False, compare=False)
+    _room: list[Tensor] = field(init=False, repr=False, compare=False, default_factory=list)
 
     def __post_init__(self) -> None:
         # Widened once a signal: once a chunk would cost a tenth of the product itself.
@@ -40,7 +41,13 @@ class Hidden(Signal):
         return Hidden(self.hidden[rows], self.head)
 
     def chunk(self, rows: slice) -> tuple[Tensor, ...]:
-        logits = product(self.hidden[rows].detach(), self._weight.T)  # (C, V), float32 or wider
+        """The logits of these positions, in a buffer that the next call overwrites: a fresh one costs its weight in
+        page faults every time."""
+        states = self.hidden[rows].detach()  # (C, D)
+        if not self._room or self._room[0].shape[0] < states.shape[0]:
+            wide = widened(self._weight.dtype)
+            self._room[:] = [states.new_empty(states.shape[0], self._weight.shape[0], dtype=wide)]  # (C, V)
+        logits = product(states, self._weight.T, out=self._room[0][: states.shape[0]])
         if self.head.bias is not None:
             logits += self.head.bias.detach()
         return (self.head.shaped(logits),)

@@ -56,7 +56,7 @@ def test_parameters_of_the_objective_are_what_it_learns():
         {"kd": composed("loss", "forward_kl"), "ce": CrossEntropy(Uncertainty())}, temperature=CurriculumTemperature()
     )
     assert {name for name, _ in objective.named_parameters()} == {
-        "losses.ce.weight.log_variance",
+        "terms.loss/ce.weight.log_variance",
         "temperature.position",
     }
     assert "arXiv" in objective.citations()

@@ -144,3 +144,10 @@ def test_the_batch_is_not_touched():
     before = replace(scene.batch, targets=scene.batch.targets.clone())
     run(composed("objective", "hinton"), scene)
     assert torch.equal(before.targets, scene.batch.targets)
+
+
+@pytest.mark.parametrize("name", ["values", "keys", "type", "forward", "a-b", "损失"])
+def test_a_loss_may_have_any_name(name):
+    scene = Scene()
+    weighed = run(Objective({name: CrossEntropy()}), scene)
+    assert list(weighed.terms) == [name]

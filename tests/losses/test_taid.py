@@ -92,7 +92,9 @@ def test_resuming_from_its_state_is_not_resuming():
     resumed = Objective({"kd": Taid(start=0.2, rate=0.2)})
     resumed.load_state_dict(half.state_dict())
     walked(0.2, objective=resumed)
-    assert torch.equal(resumed.state_dict()["losses.kd._extra_state"], straight.state_dict()["losses.kd._extra_state"])
+    assert torch.equal(
+        resumed.state_dict()["terms.loss/kd._extra_state"], straight.state_dict()["terms.loss/kd._extra_state"]
+    )
 
 
 def test_excluded_tokens_leave_a_finite_gradient():

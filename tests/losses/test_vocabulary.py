@@ -1,11 +1,15 @@
 """The one pass equals the naive computation, and never makes an (N, V) tensor."""
 
+import shutil
+from unittest.mock import patch
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from distill.losses import elementwise
 from distill.losses.cross_entropy import CrossEntropy
 from distill.losses.objective import Objective
 from distill.signals.hidden import Hidden
@@ -30,13 +34,15 @@ def some_losses():
     scale=st.sampled_from([1.0, 0.25]),
     softcap=st.sampled_from([None, 3.0]),
     frozen=st.booleans(),
+    cached=st.sampled_from([1, 30, 10**6]),
     temperature=st.sampled_from([1.0, 2.0]),
     seed=st.integers(0, 1000),
 )
 @settings(max_examples=60, deadline=None)
-def test_equals_the_naive_computation(chunk, temperature, **shape):
+def test_equals_the_naive_computation(chunk, temperature, cached, **shape):
     scene, losses = Scene(**shape), some_losses()
-    ours = run(Objective(losses, temperature=temperature, chunk=chunk), scene)
+    with patch.object(elementwise, "CACHED_NUMBERS", cached):  # rows of a block: one, few, all
+        ours = run(Objective(losses, temperature=temperature, chunk=chunk), scene)
     theirs = naive(scene, losses, temperature)
     close([ours.total.detach(), *ours.terms.values()], [theirs.total.detach(), *theirs.terms.values()])
     close(gradients(ours.total, scene.leaves), gradients(theirs.total, scene.leaves))
@@ -170,3 +176,39 @@ def test_autocast_does_not_round_the_products():
         mixed = run(objective, scene).total
     assert torch.equal(plain, mixed)
     close(gradients(mixed, scene.leaves), gradients(plain, scene.leaves), 0.0)
+
+
+def needs_compiler(test):
+    """torch itself warns of torch.jit when its compiler is first imported."""
+    test = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")(test)
+    return pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler here")(test)
+
+
+def compiled_equals_eager(losses: dict, temperature: float = 2.0) -> None:
+    for tokens in (40, 23):  # the second has a short last block
+        scene = Scene(tokens=tokens, width=8, vocabulary=97, dtype=torch.float32, bias=True)
+        with patch.object(elementwise, "CACHED_NUMBERS", 97 * 6):
+            fused = run(Objective(losses, temperature=temperature, chunk=16, compile=True), scene)
+            eager = run(Objective(losses, temperature=temperature, chunk=16), scene)
+        close([fused.total.detach(), *fused.terms.values()], [eager.total.detach(), *eager.terms.values()], 1e-5)
+        close(gradients(fused.total, scene.leaves), gradients(eager.total, scene.leaves), 1e-5)
+
+
+@needs_compiler
+def test_compiled_is_eager_to_rounding():
+    compiled_equals_eager({"kd": composed("loss", "forward_kl"), "ce": CrossEntropy(0.5), "off": CrossEntropy(0.0)})
+
+
+@pytest.mark.slow
+@needs_compiler
+@pytest.mark.parametrize("name", ALL)
+def test_every_loss_compiled_is_eager_to_rounding(name):
+    torch._dynamo.reset()
+    compiled_equals_eager({"kd": composed("loss", name)})
+
+
+def test_a_machine_that_compiles_nothing_runs_eager():
+    scene, losses = Scene(dtype=torch.float32), {"kd": composed("loss", "forward_kl")}
+    with patch.object(elementwise, "_can_compile", lambda: False):
+        fused = run(Objective(losses, compile=True), scene)
+    assert torch.equal(fused.total, run(Objective(losses), scene).total)
