@@ -13,10 +13,13 @@ import copy
 import json
 import logging
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError, safe_open
 from transformers import (
     CONFIG_MAPPING,
@@ -93,6 +96,7 @@ def load_causal_lm(path: str, dtype: Precision = "float32", attention: Attention
                 config=copy.deepcopy(config),  # a model keeps and changes the config it is given
                 dtype=getattr(torch, dtype),
                 attn_implementation=_attention(config, attention),
+                local_files_only=not _hub_answers(path),
                 trust_remote_code=False,
                 use_safetensors=True,
                 output_loading_info=True,
@@ -112,7 +116,9 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
         BadInput: there is none, or it cannot be read.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(
+            path, trust_remote_code=False, local_files_only=not _hub_answers(path)
+        )
     except Exception as problem:  # as above
         raise BadInput(path, f"its tokenizer cannot be loaded ({_first_line(problem)})") from problem
     if not tokenizer.get_vocab():
@@ -123,7 +129,7 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
 def load_config(path: str) -> PreTrainedConfig:
     """The config of a located folder or hub id; enough for ``models.shape``."""
     try:
-        return AutoConfig.from_pretrained(path, trust_remote_code=False)
+        return AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=not _hub_answers(path))
     except Exception as problem:  # as above
         raise BadInput(path, f"its config cannot be loaded ({_first_line(problem)})") from problem
 
@@ -220,6 +226,20 @@ def _object(file: Path) -> dict[str, object]:
     if not isinstance(told, dict):
         raise BadInput(str(file), "is no JSON object")
     return told
+
+
+@cache
+def _hub_answers(path: str) -> bool:
+    """Whether to ask the hub at all. Without a network its client asks six times over 23 s for every file."""
+    if Path(path).is_dir():
+        return False
+    try:
+        HfApi().model_info(path, timeout=4)
+    except HfHubHTTPError:
+        return True  # an answer: what it means is told by the loader
+    except Exception:  # offline mode, or whatever the HTTP client of the day calls a network that is not there
+        return False
+    return True
 
 
 def _attention(config: PreTrainedConfig, wanted: Attention) -> str:

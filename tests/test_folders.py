@@ -200,7 +200,7 @@ def test_attention_named_by_a_config_is_not_fetched(good, tmp_path):
 
 
 def test_hub_id_is_passed_on_and_refused_when_nobody_has_it(monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # a pytest plugin reads the variable first
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert locate("org/name") == "org/name"
     with pytest.raises(BadInput, match="org/no-such-model"):
         load_causal_lm("org/no-such-model")

@@ -30,7 +30,8 @@ class Continuations:
         ]
 
     def _text(self, subject: Subject, prompt: Prompt) -> str:
-        ids = torch.tensor([prompt.ids], device=subject.model.device)  # (1, S)
+        own = subject.tokenizer(prompt.text)["input_ids"] if subject.taught else prompt.ids
+        ids = torch.tensor([own], device=subject.model.device)  # (1, S)
         config = subject.model.config.get_text_config(decoder=True)
         longest = getattr(config, "max_position_embeddings", None) or ids.shape[1] + self.new_tokens
         length = min(self.new_tokens, longest - ids.shape[1])

@@ -77,10 +77,11 @@ class Evaluation:
         """Measure all subjects side by side.
 
         Args:
-            subjects: of one tokenizer, with different names; they stay as they are.
+            subjects: with different names; they stay as they are.
             batches: of held-out text, finite.
             prompts: beginnings of documents.
-            teacher: what agreement is measured with; its passes are not counted as passes of a training.
+            teacher: what agreement is measured with, where it has the batches' tokens (another tokenizer is compared in
+                bits per byte alone). Its passes are not counted as passes of a training.
             seed: of the run, for the rows.
             split: the text's name in the rows.
         """
@@ -105,17 +106,22 @@ class Evaluation:
         asked = any(measure.needs for measure in usable)
         seen = samples = 0
         for batch in batches if usable else ():
+            asked = asked and batch.spans is None
             signal = teacher.teach(batch, Request()) if teacher is not None and asked else None
             for subject in subjects:
-                for tokens in _views(subject, batch, signal, samples):
+                for tokens in _views(subject, batch.taught if subject.taught else batch, signal, samples):
                     for tally in tallies[subject.name]:
-                        tally.update(tokens)
+                        if asked or not tally.needs:
+                            tally.update(tokens)
             seen, samples = seen + batch.tokens, samples + len(batch.samples)
             if self.tokens is not None and seen >= self.tokens:
                 break
         if teacher is not None:
             teacher.passes = passes
-        return {name: [row for tally in told for row in tally.rows()] for name, told in tallies.items()}
+        return {
+            name: [row for tally in told if asked or not tally.needs for row in tally.rows()]
+            for name, told in tallies.items()
+        }
 
 
 def _views(subject: Subject, batch: Batch, signal: Signal | None, samples: int) -> Iterable[Tokens]:

@@ -10,7 +10,7 @@ from distill.evaluation.decoding import Writer
 from distill.evaluation.footprint import prompt
 from distill.evaluation.measure import Measured, ModelMeasure
 from distill.evaluation.subject import Subject
-from distill.ranges import Count
+from distill.ranges import Count, NonNegative
 
 
 class Speed(ModelMeasure):
@@ -26,23 +26,32 @@ class Speed(ModelMeasure):
     Args:
         prompt_tokens: of the prompt.
         new_tokens: written after the first.
-        rounds: after one round of warm-up that is not counted; ``n`` of the rows.
+        rounds: at least, after one round of warm-up that is not counted; ``n`` of the rows.
+        seconds: at least for each subject, so that small models are measured in many rounds.
         reference: the subject that the others are compared with, if it is there.
     """
 
     def __init__(
-        self, prompt_tokens: Count = 128, new_tokens: Count = 32, rounds: Count = 5, reference: str = "teacher"
+        self,
+        prompt_tokens: Count = 128,
+        new_tokens: Count = 32,
+        rounds: Count = 5,
+        seconds: NonNegative = 0.5,
+        reference: str = "teacher",
     ) -> None:
-        self.prompt_tokens, self.new_tokens, self.rounds, self.reference = prompt_tokens, new_tokens, rounds, reference
+        self.prompt_tokens, self.new_tokens, self.reference = prompt_tokens, new_tokens, reference
+        self.rounds, self.seconds = rounds, seconds
 
     def measure(self, subjects: Sequence[Subject]) -> Mapping[str, list[Measured]]:
         ids = {s.name: prompt(s, self.prompt_tokens + self.new_tokens)[:, : self.prompt_tokens] for s in subjects}
         speeds: dict[str, list[tuple[float, float]]] = {subject.name: [] for subject in subjects}
-        for counted in range(-1, self.rounds):
+        for subject in subjects:
+            self._round(subject, ids[subject.name])
+        counted, begin = 0, time.perf_counter()
+        while counted < self.rounds or time.perf_counter() - begin < self.seconds * len(subjects):
             for subject in subjects:
-                found = self._round(subject, ids[subject.name])
-                if counted >= 0:
-                    speeds[subject.name].append(found)
+                speeds[subject.name].append(self._round(subject, ids[subject.name]))
+            counted += 1
         return {name: self._rows(found, speeds.get(self.reference)) for name, found in speeds.items()}
 
     def _round(self, subject: Subject, ids: torch.Tensor) -> tuple[float, float]:

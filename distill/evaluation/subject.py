@@ -17,6 +17,7 @@ class Subject:
         vocabulary: ids that mean something; the head is cut to them.
         folder: where its files lie, if they do.
         step: optimiser steps it was trained for here.
+        taught: it reads the teacher's side of a batch (``Batch.taught``), where that has tokens of its own.
     """
 
     name: str
@@ -25,3 +26,4 @@ class Subject:
     vocabulary: int
     folder: Path | None = None
     step: int = 0
+    taught: bool = False

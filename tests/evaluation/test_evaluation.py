@@ -16,6 +16,7 @@ from distill.evaluation.likelihood import Likelihood
 from distill.evaluation.speed import Speed
 from distill.evaluation.subject import Subject
 from distill.teachers.none import NoTeacher
+from distill.types import Spans
 
 
 @pytest.fixture
@@ -101,6 +102,25 @@ def test_without_a_teacher_agreement_is_left_out(measures, held_out, student, si
     assert not {"kl_to_teacher", "top1_agreement"} & found.keys()
 
 
+def test_a_teacher_of_other_tokens_is_compared_in_bits_per_byte_alone(measures, held_out, student, teacher, tokenizer):
+    """The teacher reads the same bytes as half as many tokens; each side is measured on its own."""
+    crossed = []
+    for batch in held_out:
+        places, targets, owners = batch.positions[::2], batch.targets[::2], batch.owners[::2]
+        spans = Spans(*[batch.positions] * 2, targets, owners, places, places, teacher_bytes=44)
+        crossed.append(replace(batch, teacher_positions=places, spans=spans))
+    subjects = [Subject("teacher", teacher.model, tokenizer, 300, taught=True), student]
+    found = measures.evaluate(subjects, crossed, teacher=teacher)
+    assert "kl_to_teacher" not in values(found) | values(found, "teacher")
+    counts = {row.subject: row.n for row in found.rows if row.metric == "nats_per_token"}
+    assert counts == {"teacher": 33, "student": 66}
+    alone = measures.evaluate([student], held_out)
+    assert values(found) == pytest.approx(values(alone), nan_ok=True)
+    own = values(found, "teacher")
+    nats = own["nats_per_token"] * counts["teacher"]
+    assert own["bits_per_byte"] == pytest.approx(nats / torch.tensor(2.0).log().item() / 132, rel=1e-5)
+
+
 def test_measuring_leaves_models_and_counters_as_they_were(measures, held_out, student, teacher):
     teacher.passes = 5
     state = torch.get_rng_state()
@@ -129,7 +149,7 @@ def test_samples_of_different_batches_are_different_samples(measures, held_out, 
 
 
 def test_measures_of_models_and_texts_stand_beside(held_out, student):
-    models = {"speed": Speed(prompt_tokens=8, new_tokens=2, rounds=1)}
+    models = {"speed": Speed(prompt_tokens=8, new_tokens=2, rounds=1, seconds=0)}
     found = Evaluation({}, models, Continuations(1, 3)).evaluate([student], held_out, [Prompt((1, 2), "ab", "c")])
     assert {row.split for row in found.rows} == {"none"}
     assert [set(sample) for sample in found.samples] == [{"subject", "prompt", "text"}]

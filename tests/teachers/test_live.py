@@ -82,11 +82,11 @@ def test_it_counts_its_passes_and_knows_its_sizes(folder, batch):
     assert (teacher.shape.layers, teacher.shape.width, teacher.shape.vocabulary) == (2, 24, 320)
 
 
-def test_it_provides_what_its_signal_provides(folder, batch):
+def test_it_provides_at_least_what_its_signal_provides(folder, batch):
     teacher = Live(folder)
     signal = teacher.teach(batch, Request())
     assert signal is not None
-    assert teacher.provides == signal.provides
+    assert teacher.provides >= signal.provides
 
 
 def test_without_a_path_it_is_refused():
