@@ -44,7 +44,7 @@ class Divergence(Softened):
         scheduled: dict[str, Quantity] | None = None,
     ) -> None:
         super().__init__(weight, temperature, temperature_squared, softening, gate)
-        self._function, self._constants = _opened(divergence)
+        self._function, self._constants = opened(divergence)
         self.scheduled = nn.ModuleDict(scheduled)
 
     def between(self, log_p: Tensor, log_q: Tensor, targets: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ class Divergence(Softened):
         return citation.lines(self._function, "Source")
 
 
-def _opened(function: Callable[..., Tensor]) -> tuple[Callable[..., Tensor], dict]:
+def opened(function: Callable[..., Tensor]) -> tuple[Callable[..., Tensor], dict]:
     """A function and the keywords bound to it; Hydra's partials may be nested, and are of a class of their own."""
     keywords: dict = {}
     while isinstance(function, partial):
