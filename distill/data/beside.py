@@ -1,6 +1,6 @@
 """The same pieces as a teacher with another tokenizer reads them.
 
-Documents are tokenised whole by both. A piece of the student's covers some bytes of its document; the teacher's piece is
+Documents are tokenised whole by both. A piece of the student covers some bytes of its document; the teacher's piece is
 its tokens that lie within them, so both see the same text before every byte, and a document's beginning is marked for
 each as its own tokenizer does it. A teacher's token that reaches over the edge of a piece is in neither neighbour: the
 few bytes that it shares with the piece are read by the student alone. With equal tokenizers the two pieces are equal.

@@ -43,7 +43,7 @@ def byte_ends(text: str, ids: Sequence[int], spelt: Sequence[bytes | None], offs
         text: a document.
         ids: its tokens, without marks.
         spelt: from ``spelling``.
-        offsets: (tokens, 2) characters that the tokenizer says each covers; read only where the spelling is not the text.
+        offsets: (tokens, 2) characters that each covers; read only where the spelling is not the text.
     """
     pieces = [spelt[index] or b"" for index in ids]
     whole, spelled = text.encode("utf-8"), b"".join(pieces)
