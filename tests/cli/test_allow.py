@@ -140,6 +140,7 @@ def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DISTILL_TEST_TARGET", "os.system")
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    STARTED.clear()
     yield
     assert {path.name for path in tmp_path.iterdir()} <= {"evil.py", "configs"}
     assert "evil" not in sys.modules
@@ -158,7 +159,6 @@ sys.addaudithook(_watch)
 
 
 def refused(*overrides: str, config_dir: Path | None = None, plugins: tuple[str, ...] = ()) -> str:
-    STARTED.clear()
     with pytest.raises(BadInput) as caught:
         compose(Arguments("train", overrides=overrides, config_dir=config_dir and str(config_dir), plugins=plugins))
     assert all(line.isprintable() for line in str(caught.value).split("\n"))
