@@ -22,7 +22,14 @@ ROOTS = sorted(path.stem for path in CONF.glob("*.yaml"))
 LOSSES = "+loss@objective.losses.tried={}"
 MISSING = re.compile(r"^\S+ ([\w.]+): is missing", re.MULTILINE)
 """The key of a fault that only asks for a value."""
-BESIDE = {("train", "teacher=none"): ("control=none", "objective=cross_entropy")}
+EAGER = ("teacher.attention=eager", "student.attention=eager")
+BESIDE = {
+    ("train", "teacher=none"): ("control=none", "objective=cross_entropy"),
+    ("train", "objective=tinybert"): EAGER,
+    ("train", "objective=minilm"): EAGER,
+    ("train", LOSSES.format("attention_maps")): EAGER,
+    ("train", LOSSES.format("attention_scores")): EAGER,
+}
 """What a choice cannot be without."""
 
 
