@@ -33,6 +33,9 @@ class Recipe:
         learning_rate: peak.
         share: of the text that it sees.
         seed: its own; every student's seed has the same teacher.
+        tokenizer: the node of a recipe for one of its own; None takes the student's. Then the run needs an alignment
+            that crosses tokenizers.
+        sequence_length: of its training rows, in its tokens; None takes the data's.
     """
 
     student: dict[str, Any]
@@ -40,6 +43,8 @@ class Recipe:
     learning_rate: Positive
     share: Share = 1.0
     seed: Natural = 0
+    tokenizer: dict[str, Any] | None = None
+    sequence_length: Count | None = None
 
 
 def raised(recipe: Recipe, config: Mapping[str, Any], tokenizer: Any, console: Any) -> Path:
@@ -60,8 +65,12 @@ def raised(recipe: Recipe, config: Mapping[str, Any], tokenizer: Any, console: A
     from distill.training.fit import Cadence, Fit
     from distill.training.randomness import reseed
 
-    data = instantiate({**config["data"], "share": recipe.share, "seed": recipe.seed})
-    data.prepare(tokenizer)
+    own = {} if recipe.tokenizer is None else {"tokenizer": recipe.tokenizer}
+    length = recipe.sequence_length or config["data"]["sequence_length"]
+    data = instantiate(
+        {**config["data"], **own, "share": recipe.share, "seed": recipe.seed, "sequence_length": length}
+    )
+    tokenizer = data.prepare(None if own else tokenizer)
     optim = {**config["optim"], "learning_rate": recipe.learning_rate}
     key = _key(recipe, data.fingerprint, optim, {"batch_size": data.batch_size, **_arithmetic(config["trainer"])})
     folder = Path(config["paths"]["cache"]).expanduser() / "nursery" / key
@@ -103,7 +112,8 @@ def recipe_of(teacher: Mapping[str, Any]) -> Recipe | None:
 
 
 def _key(recipe: Recipe, fingerprint: str, optim: Mapping[str, Any], batch: Mapping[str, Any]) -> str:
-    told = {"format": FORMAT, "recipe": recipe.__dict__, "data": fingerprint, "optim": optim, "batch": batch}
+    given = {name: value for name, value in recipe.__dict__.items() if value is not None}
+    told = {"format": FORMAT, "recipe": given, "data": fingerprint, "optim": optim, "batch": batch}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 

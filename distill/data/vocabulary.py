@@ -3,6 +3,7 @@
 Left out on purpose: making unequal tokenizers meet. That is an alignment's task; here they are refused with the reason.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,7 @@ from distill.errors import BadInput
 from distill.folders import known_ids
 
 PLACE = "teacher and student"
-REMEDY = "choose a student with the teacher's tokenizer"
+REMEDY = "alignment=byte_spans, or a student with the teacher's tokenizer"
 SAVE = "save the student with the teacher's tokenizer"
 PROBES = (
     "The quick brown fox, 12,345.678 times.",
@@ -74,8 +75,8 @@ def shared_vocabulary(
         BadInput: the ids do not mean the same, a text would get other ids, or documents end in another way.
     """
     ours, theirs = _strings(student), _strings(teacher)
-    _check_embedding("teacher", theirs, teacher_size)
-    _check_embedding("student", ours, student_size)
+    check_embedding("teacher", theirs, teacher_size)
+    check_embedding("student", ours, student_size)
     _check_strings(theirs, ours)
     extra = set(theirs) ^ set(ours)
     if extra:
@@ -91,7 +92,8 @@ def _strings(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
     return {index: token for token, index in tokenizer.get_vocab().items()}
 
 
-def _check_embedding(who: str, strings: dict[int, str], size: int) -> None:
+def check_embedding(who: str, strings: Collection[int], size: int) -> None:
+    """Refuse, with BadInput, a tokenizer some of whose ids have no row in the embedding."""
     if strings and max(strings) >= size:
         reason = f"its tokenizer has ids up to {max(strings):,}, its embedding {size:,} rows"
         raise BadInput(who, reason, remedy="resize the embedding, or give the tokenizer it was trained with")

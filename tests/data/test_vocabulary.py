@@ -86,7 +86,7 @@ def test_an_added_token_that_text_can_spell_is_a_superset(plain):
 
 def test_another_family(bpe, plain):
     other = bpe(**END, texts=["wholly different words zebra quartz jukebox vexing fjord"] * 4, size=420)
-    with pytest.raises(BadInput, match="choose a student with the teacher's tokenizer"):
+    with pytest.raises(BadInput, match="alignment=byte_spans, or a student with the teacher's tokenizer"):
         shared_vocabulary(plain, other, 300, 420)
 
 
