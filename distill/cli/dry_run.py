@@ -1,6 +1,6 @@
 """What a run would be, and nothing of it done: the composed config, what differs from the defaults, what it costs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from distill.cli.changes import ABSENT, changes
 from distill.cli.compose import Composed, compose
 from distill.cli.estimate import Estimate, amount, estimate, refuse_hopeless
 from distill.cli.identity import identity
@@ -43,14 +44,12 @@ def tree(composed: Composed) -> Tree:
 
 def differences(composed: Composed, defaults: Composed) -> Table:
     """The keys whose values are not those of the same command without overrides, and where they were set."""
-    new, old = dict(flat(redacted(composed.config))), dict(flat(redacted(defaults.config)))
     made = Table(title="different from the defaults", title_justify="left")
     for head in ("key", "default", "here", "set in"):
         made.add_column(head, overflow="fold")
-    for key in dict.fromkeys([*old, *new]):
-        if old.get(key, _ABSENT) != new.get(key, _ABSENT):
-            values = [_told(side[key]) if key in side else "–" for side in (old, new)]
-            made.add_row(Text(key), *map(Text, values), Text(composed.origin(key)))
+    for key, sides in changes(redacted(defaults.config), redacted(composed.config)).items():
+        values = ["–" if side is ABSENT else _told(side) for side in sides]
+        made.add_row(Text(key), *map(Text, values), Text(composed.origin(key)))
     if not made.row_count:
         made.add_row("nothing", "", "", "")
     return made
@@ -73,18 +72,6 @@ def costs(numbers: Estimate) -> Table:
     made.add_row("memory", f"about {amount(numbers.memory)}, and half a GiB for the libraries")
     made.add_row("disk", f"{amount(numbers.disk)} when done, {amount(numbers.disk_peak)} at most on the way")
     return made
-
-
-def flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values; an empty container is a value."""
-    if isinstance(value, Mapping) and value:
-        for name, inner in value.items():
-            yield from flat(inner, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value
-
-
-_ABSENT = object()
 
 
 def _grow(branch: Tree, value: Mapping[str, Any], choices: Mapping[str, str], key: str = "") -> None:

@@ -67,9 +67,7 @@ def raised(recipe: Recipe, config: Mapping[str, Any], tokenizer: Any, console: A
 
     own = {} if recipe.tokenizer is None else {"tokenizer": recipe.tokenizer}
     length = recipe.sequence_length or config["data"]["sequence_length"]
-    data = instantiate(
-        {**config["data"], **own, "share": recipe.share, "seed": recipe.seed, "sequence_length": length}
-    )
+    data = instantiate({**config["data"], **own, "share": recipe.share, "seed": recipe.seed, "sequence_length": length})
     tokenizer = data.prepare(None if own else tokenizer)
     optim = {**config["optim"], "learning_rate": recipe.learning_rate}
     key = _key(recipe, data.fingerprint, optim, {"batch_size": data.batch_size, **_arithmetic(config["trainer"])})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distill.cli import nursery
+from distill.cli import nursery, tokenizers
 from distill.cli.build import instantiate
 from distill.errors import BadInput
 
@@ -35,6 +35,7 @@ class Parts:
         home: the folder of a teacher trained by recipe, with its rows; else None.
         vocabulary: ids below it mean the same to both models; None without a teacher.
         notes: what a person should know about the two.
+        own: the teacher's tokenizer, where it may be another than the data's; else None.
     """
 
     config: Mapping[str, Any]
@@ -45,6 +46,7 @@ class Parts:
     home: Path | None
     vocabulary: int | None
     notes: tuple[str, ...]
+    own: "PreTrainedTokenizerBase | None" = None
 
     @property
     def seed(self) -> int:
@@ -52,7 +54,9 @@ class Parts:
 
     def hashes(self) -> dict[str, str]:
         """Of what goes into the run and is no part of its config."""
-        told = {"data": self.data.fingerprint}
+        from distill.data.tokenizer import fingerprint
+
+        told = {"data": self.data.fingerprint, "tokenizer": fingerprint(self.tokenizer)}
         return told | ({"teacher": self.teacher.fingerprint} if self.teacher.fingerprint else {})
 
     def subjects(self) -> list["Subject"]:
@@ -61,19 +65,24 @@ class Parts:
         if model is None or place is None:
             return []
         from distill.evaluation.subject import Subject
+        from distill.folders import known_ids
 
         folder = Path(place) if Path(place).is_dir() else None
+        if self.own is not None:
+            return [Subject("teacher", model, self.own, known_ids(self.own), folder, taught=True)]
         return [Subject("teacher", model, self.tokenizer, self.vocabulary or len(self.tokenizer), folder)]
 
     def student(self) -> "PreTrainedModel":
         """The student's initial weights: the same at every call."""
         from distill.data.isolation import check_isolation
+        from distill.data.length import check_length
         from distill.training.randomness import reseed
 
         reseed(self.seed, 0)
         model = instantiate(self.config["student"], plugins=self.plugins).build(self.tokenizer)
         if self.data.packing:
             check_isolation(model, len(self.tokenizer), "student")
+        check_length(model.config, self.data.sequence_length, "student")
         return model
 
     def distiller(self, steps: int, taught: bool) -> "Distiller":
@@ -91,6 +100,7 @@ class Parts:
         rollout, alignment, optim = (
             instantiate(self.config[part], plugins=self.plugins) for part in ("rollout", "alignment", "optim")
         )
+        tokenizers.prepare(alignment, self.tokenizer, self.own)
         return Distiller(
             student,
             objective,
@@ -119,51 +129,24 @@ def gather(config: Mapping[str, Any], plugins: tuple[str, ...], console: "Consol
     Raises:
         BadInput: something cannot be used, or the two models do not speak of the same tokens.
     """
+    from distill.folders import known_ids
+
     data = instantiate(config["data"], plugins=plugins)
     with console.status("reading the data"):
-        tokenizer = data.prepare(_own_tokenizer(config))
+        tokenizer = data.prepare(tokenizers.own_tokenizer(config))
     teacher, home = dict(config["teacher"]), None
     recipe = nursery.recipe_of(teacher)
     if recipe:
         home = nursery.raised(recipe, config, tokenizer, console)
         teacher["path"] = str(home / nursery.TEACHER)
-    vocabulary, notes = _shared(teacher, tokenizer)
+    if tokenizers.crosses(config):
+        vocabulary, (own, notes) = known_ids(tokenizer), tokenizers.pair(teacher, data, tokenizer)
+    else:
+        own, (vocabulary, notes) = None, tokenizers.shared(teacher, tokenizer, data.sequence_length)
     with console.status("loading the teacher"):
         made = instantiate(teacher, plugins=plugins)
-    if vocabulary is not None:
+    if vocabulary is not None and own is None:
         made.share(vocabulary)
     if data.packing:
         made.check_packing()
-    return Parts(config, plugins, data, tokenizer, made, home, vocabulary, notes)
-
-
-def _own_tokenizer(config: Mapping[str, Any]) -> "PreTrainedTokenizerBase | None":
-    """The student's, if it is pretrained; else the teacher's; else None: the data trains one."""
-    from distill.folders import load_tokenizer
-
-    for part in ("student", "teacher"):
-        if config[part].get("path") is not None:
-            return load_tokenizer(_located(config[part]))
-    if config["data"].get("tokenizer") is None:
-        reason = "no model brings a tokenizer, and there is no recipe for one"
-        raise BadInput("data.tokenizer", reason, remedy="leave data.tokenizer as it is, or name a model")
-    return None
-
-
-def _shared(teacher: Mapping[str, Any], tokenizer: "PreTrainedTokenizerBase") -> tuple[int | None, tuple[str, ...]]:
-    from distill.data.vocabulary import shared_vocabulary, vocabulary_size
-    from distill.folders import known_ids, load_config, load_tokenizer
-
-    if teacher.get("path") is None:
-        return None, ()
-    folder = _located(teacher)
-    size = vocabulary_size(load_config(folder), "teacher.path")
-    shared = shared_vocabulary(load_tokenizer(folder), tokenizer, size, known_ids(tokenizer))
-    return shared.size, shared.notes
-
-
-def _located(node: Mapping[str, Any]) -> str:
-    from distill.folders import locate
-
-    cache = node.get("cache")
-    return locate(node["path"], node.get("wheel"), None if cache is None else Path(cache).expanduser())
+    return Parts(config, plugins, data, tokenizer, made, home, vocabulary, notes, own)

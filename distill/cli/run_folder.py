@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from distill.cli.changes import changes
 from distill.cli.compose import Composed
 from distill.cli.identity import identity
 from distill.cli.provenance import gathered
@@ -127,8 +128,7 @@ class RunFolder:
             there = yaml.safe_load((self.path / CONFIG).read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError):
             return "its config.yaml cannot be read"
-        old, new = dict(_flat(there)), dict(_flat(self.config))
-        keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+        keys = sorted(changes(there, self.config))
         return "it differs in " + ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
 
     def _begin(self) -> None:
@@ -153,11 +153,3 @@ class RunFolder:
 
     def _status(self, state: str, **told: Any) -> None:
         write_json(self.path / STATUS, {"state": state, **told})
-
-
-def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _flat(inner, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value

@@ -1,12 +1,13 @@
 """Distil a teacher into a student, stand it beside its controls, and report."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from distill.cli.arguments import Arguments
-from distill.cli.compose import compose
+from distill.cli.changes import ABSENT, changes
+from distill.cli.compose import Composed, compose
 from distill.cli.run_folder import RunFolder
 from distill.cli.settings import Debug, Paths, Wandb
 from distill.ranges import Natural
@@ -70,9 +71,17 @@ def run(arguments: Arguments) -> int:
         print(f"{folder.path} is finished; this is its report")
     else:
         with folder.running():
+            folder.note(differences=_differences(composed, arguments))
             _execute(composed.config, arguments.plugins, folder)
     told(folder.path)
     return 0
+
+
+def _differences(composed: Composed, arguments: Arguments) -> dict[str, list[Any]]:
+    """Key -> [default, value], None for a key that one side has not."""
+    defaults = compose(replace(arguments, overrides=()))
+    pairs = changes(defaults.config, composed.config)
+    return {key: [None if side is ABSENT else side for side in sides] for key, sides in pairs.items()}
 
 
 def told(folder: Path) -> None:

@@ -119,7 +119,8 @@ class Distiller(pl.LightningModule):
         tokens = self.tally.close(self.trainer)
         scale = self.trainer.accumulate_grad_batches * self.trainer.world_size / tokens
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        torch._foreach_mul_(gradients, scale)
+        for gradient in gradients:
+            gradient.mul_(scale)
         norm = torch.nn.utils.get_total_norm(gradients)
         self._refuse_non_finite(norm)
         if (self.global_step + 1) % self.log_every == 0 or self.global_step == 0:

@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from distill.cli.arguments import Arguments
+from distill.cli.changes import flat
 from distill.cli.compose import compose
-from distill.cli.dry_run import flat, show
+from distill.cli.dry_run import show
 from distill.cli.estimate import Estimate, amount, estimate, refuse_hopeless
 from distill.errors import ResourceStop
 from distill.types import ModelShape

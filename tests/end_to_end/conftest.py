@@ -7,7 +7,8 @@ import pytest
 
 from distill.__main__ import main
 
-WORDS = "teacher student token loss layer gradient probability sequence model data weight state".split()
+WORDS = ["teacher", "student", "token", "loss", "layer", "gradient"]
+WORDS += ["probability", "sequence", "model", "data", "weight", "state"]
 
 
 def write_corpus(path, documents=150, seed=0):

@@ -22,8 +22,8 @@ def batch(index: int, rows: int = 4, length: int = 12, vocabulary: int = 300) ->
 class Text:
     """What ``Fit`` asks of a data module."""
 
-    def stream(self, start: int = 0, rank: int = 0, world: int = 1):
-        return _Stream(start, rank, world)
+    def stream(self, start=0, rank=0, world_size=1):
+        return _Stream(start, rank, world_size)
 
     def validation_batches(self):
         return [batch(-1 - index) for index in range(2)]

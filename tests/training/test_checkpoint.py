@@ -95,7 +95,7 @@ def test_nothing_half_written_is_left_or_chosen(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("distill.storage.os.rename", full)
-    with pytest.raises(ResourceStop, match="No space left on device.*bytes are free"):
+    with pytest.raises(ResourceStop, match=r"No space left on device.*bytes are free"):
         saved(tmp_path, 2)
     assert sorted(place.name for place in tmp_path.iterdir()) == ["step-00000001"]
     assert newest(tmp_path) == step_folder(tmp_path, 1)
@@ -124,6 +124,6 @@ def test_retiring_keeps_a_fallback_and_clears_drafts(tmp_path):
 
 
 def test_what_is_no_plain_value_is_refused(tmp_path):
-    with pytest.raises(TypeError, match="state.odd"):
+    with pytest.raises(TypeError, match=r"state\.odd"):
         FolderCheckpoint().save_checkpoint({"odd": object()}, tmp_path / "x")
     assert list(tmp_path.iterdir()) == []

@@ -53,7 +53,9 @@ class Showing(pl.Callback):
             self.task = self.bar.add_task(self.subject, total=trainer.max_steps, completed=trainer.global_step, said="")
             self.bar.start()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         assert isinstance(pl_module, Distiller)
         now = time.monotonic()
         often = 0.25 if self.bar else self.seconds
