@@ -18,7 +18,7 @@ REMEDY = "choose another teacher or another loss (distill list teachers)"
 
 def contradictions(config: dict[str, Any], origin: Callable[[str], str]) -> list[BadInput]:
     """Every contradiction of a bound config, in words."""
-    checks = (_two_corpora, _needless_control, _unmet_needs, _hidden_attention)
+    checks = (_two_corpora, _needless_control, _unmet_needs, _hidden_attention, _other_tokens)
     return [problem for check in checks for problem in check(config, origin)]
 
 
@@ -71,6 +71,25 @@ def _needs(loss: dict[str, Any]) -> frozenset[str]:
     definition = _class_of(loss)
     needs = attribute(definition, "needs") if definition else None
     return needs if isinstance(needs, frozenset) else frozenset()
+
+
+def _other_tokens(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
+    """A teacher with a tokenizer of its own where both are said to have one; an alignment that asks what is not said."""
+    node, teacher = config.get("alignment"), config.get("teacher")
+    alignment = _class_of(node)
+    if alignment is None or not isinstance(teacher, dict):
+        return
+    recipe = teacher.get("recipe")
+    if isinstance(recipe, dict) and recipe.get("tokenizer") and attribute(alignment, "crosses") is not True:
+        reason = f"gives the teacher a tokenizer of its own, but {alignment.name} needs one for both"
+        place = f"{origin('teacher.recipe.tokenizer')} teacher.recipe.tokenizer"
+        yield BadInput(place, reason, remedy="write alignment=byte_spans")
+    definition = _class_of(teacher)
+    needs, provided = attribute(alignment, "needs"), attribute(definition, "provides") if definition else None
+    if isinstance(needs, frozenset) and isinstance(provided, frozenset) and provided and needs - provided:
+        said = ", ".join(sorted(provided))
+        reason = f"needs {', '.join(sorted(needs - provided))} of the teacher, but it provides {said}"
+        yield BadInput(f"{origin('alignment')} alignment", reason, remedy="use a teacher that runs here (teacher=live)")
 
 
 def _nodes(value: object, key: str) -> Iterator[tuple[str, dict[str, Any]]]:

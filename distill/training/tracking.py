@@ -49,6 +49,8 @@ class RowLogger(Logger):
 
 
 def _unit(metric: str) -> str:
+    if metric.startswith("alignment/"):
+        return "fraction"
     return "1" if metric.endswith("/cosine") else UNITS.get(metric, "nats/token")
 
 
