@@ -92,8 +92,6 @@ class Driver:
         self._seats = [_Seat(job, Status()) for job in self.folder.jobs()]
         for seat in self._seats:
             self._look(seat)
-            if seat.status.state == "queued" and seat.begun == 0:
-                seat.status.write(self.folder.run(seat.job.name))
             young = seat.status.state == "failed" and (seat.status.ended or 0.0) >= since
             unwanted = only is not None and not only(seat.job, seat.status)
             if seat.place == "free" and (young or unwanted):

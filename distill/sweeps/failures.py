@@ -17,9 +17,7 @@ _BY_CODE: Mapping[int, Kind] = {2: "input", 3: "numbers", 4: "resource"}
 _TAIL = 64 * 1024
 
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
-_EXCEPTION = re.compile(
-    r"^(?:[\w, -]+: ){0,2}[A-Za-z_][\w.]*(?:Error|Exception|Exit|Stop|Input|Inputs|Timeout)\b(?::.*)?$"
-)
+_EXCEPTION = re.compile(r"^(?:[\w, -]+: ){0,2}[A-Za-z_][\w.]*(?:Error|Exception|Exit|Stop|Inputs?|Timeout)\b(?::.*)?$")
 _MEMORY = re.compile(r"MemoryError|out of memory|OutOfMemory|allocate memory|bad_alloc|\[Errno 12\]", re.IGNORECASE)
 _NETWORK = re.compile(
     r"ConnectionError|Connection(Reset|Refused|Aborted)|ConnectTimeout|ReadTimeout|TimeoutError|Max retries exceeded|"
@@ -83,7 +81,7 @@ def diagnose(code: int, text: str, told: str | None = None) -> Failure:
         return Failure("memory", said, exit=code)
     if _NETWORK.search(evidence):
         return Failure("network", said, exit=code)
-    if code == 1 and _EXCEPTION.match(last):
+    if code == 1 and (told or _EXCEPTION.match(last)):
         return Failure("exception", said, exit=code)
     return Failure("exit", f"exited with code {code}" + (f" ({said})" if said else ""), exit=code)
 

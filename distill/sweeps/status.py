@@ -1,7 +1,8 @@
 """What became of a run: ``status.json`` in its folder.
 
-The keeper of a run writes it at the start and at the end. The run's own process may write it in between (it
-knows its cause of failure best); the keeper has the last word, since only it sees how the process ended.
+No file means ``queued``. The keeper of a run writes it at the start and at the end, and nobody else but the run:
+who has not claimed a run touches nothing in its folder. The run's own process may write it in between (it knows its
+cause of failure best); the keeper has the last word, since only it sees how the process ended.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -59,18 +60,16 @@ class Status:
 def read(folder: Path) -> Status:
     """The status in a run folder; ``queued`` when there is none.
 
-    Raises:
-        BadInput: the file holds something else.
+    A file that is no status makes the run a failed one, which is executed again: one damaged run must not take the
+    sweep with it.
     """
-    told: dict[str, Any] | None = read_json(folder / STATUS)
+    try:
+        told: dict[str, Any] | None = read_json(folder / STATUS)
+    except BadInput as problem:
+        return Status("failed", str(problem), "lost")
     if told is None:
         return Status()
     if told.get("state") not in get_args(State):
-        raise BadInput(
-            str(folder / STATUS),
-            f"state must be one of {', '.join(get_args(State))}",
-            value=told.get("state"),
-            remedy="remove the file; the run is then executed again",
-        )
+        return Status("failed", f"{folder / STATUS}: holds no state", "lost")
     known = {field.name for field in fields(Status)}
     return Status(**{key: value for key, value in told.items() if key in known})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from distill.errors import BadInput, ResourceStop
+from distill.errors import ResourceStop
 from distill.storage import write_json
 from distill.sweeps import status
 from distill.sweeps.claims import OWNER, latest, silence, take
@@ -94,10 +94,11 @@ def test_a_folder_that_cannot_be_written_is_told(folder):
 
 
 @pytest.mark.parametrize("text", ["nonsense", "[]", '{"state": "asleep"}', "{}"])
-def test_a_damaged_status_is_told_with_its_file(tmp_path, text):
+def test_a_damaged_status_is_a_failed_run(tmp_path, text):
     (tmp_path / "status.json").write_text(text)
-    with pytest.raises(BadInput, match=r"status\.json"):
-        status.read(tmp_path)
+    told = status.read(tmp_path)
+    assert told.state == "failed"
+    assert "status.json" in (told.cause or "")
 
 
 def test_a_missing_status_is_queued_and_unknown_keys_are_left_out(tmp_path):

@@ -108,6 +108,7 @@ def test_the_brake_stops_after_three_equal_failures(sweep, plan, drive):
     assert outcome.brake is not None
     assert "3 equal failures in a row" in outcome.brake
     assert "no device" in outcome.brake
+    assert not sweep.run("run-7").exists()  # who has not claimed a run touches nothing in its folder
 
 
 def braked(*ends: str) -> bool:
@@ -163,6 +164,12 @@ def test_what_a_run_wrote_of_its_own_failure_is_kept(sweep, plan, drive):
     plan({"a": f"time.sleep(0.3); (run / 'status.json').write_text(json.dumps({told})); print('noise'); sys.exit(3)"})
     assert drive().failed == ["a"]
     assert (sweep.status("a").cause, sweep.status("a").kind) == ("step 12: loss is not finite", "numbers")
+
+
+def test_a_run_that_ruins_its_status_takes_nobody_with_it(sweep, plan, drive):
+    plan({"a": "(run / 'status.json').write_text('nonsense'); time.sleep(1.0); measure()", "b": "measure()"})
+    assert drive().done == ["a", "b"]
+    assert sweep.status("a").state == "done"
 
 
 def test_a_secret_in_a_cause_is_hidden(sweep, plan, drive, monkeypatch):
