@@ -176,3 +176,11 @@ def test_shape_of_a_config_makes_no_weights():
 def test_config_that_makes_no_model_is_refused():
     with pytest.raises(BadInput):
         shape(GPT2Config(n_embd=10, n_head=3))
+
+
+@pytest.mark.parametrize(("kind", "key"), [("llama", "attention_dropout"), ("gpt2", "attn_pdrop")])
+def test_attentions_with_dropout_on_them_are_refused_in_training_only(kind, key):
+    model = make(kind, attn_implementation="eager", **{key: 0.5})
+    answer(model, {"input_ids": IDS}, POSITIONS, Request(attentions=True))
+    with pytest.raises(BadInput, match=f"{key}=0.5"):
+        answer(model.train(), {"input_ids": IDS}, POSITIONS, Request(attentions=True))
