@@ -11,7 +11,7 @@ from distill.divergences.kl import forward_kl, reverse_kl
 from distill.ranges import Fraction
 
 
-def jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction | Tensor = 0.5) -> Tensor:
+def jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction = 0.5) -> Tensor:
     """Generalised Jensen-Shannon divergence; both ends of its weight are 0.
 
     Formula: β KL(p ‖ m) + (1 − β) KL(q ‖ m), m = β p + (1 − β) q
@@ -38,7 +38,7 @@ def jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction | Tens
     return (teacher_weight * of_p + (1 - teacher_weight) * of_q).sum(-1)
 
 
-def normalised_jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction | Tensor = 0.5) -> Tensor:
+def normalised_jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction = 0.5) -> Tensor:
     """Jensen-Shannon over β(1 − β): runs continuously from forward KL (β = 0) to reverse KL (β = 1).
 
     Formula: [β KL(p ‖ m) + (1 − β) KL(q ‖ m)] / (β (1 − β)), m = β p + (1 − β) q
@@ -57,11 +57,12 @@ def normalised_jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Frac
     The paper proves the limit for JSD / β; dividing by both weights gives it at both ends. A scheduled β is
     kept 1e-6 away from the ends, a plain number reaches them exactly.
     """
-    if isinstance(teacher_weight, Tensor):
-        teacher_weight = teacher_weight.clamp(1e-6, 1 - 1e-6)
-    elif teacher_weight in (0, 1):
-        return reverse_kl(log_p, log_q) if teacher_weight else forward_kl(log_p, log_q)
-    elif 0.01 <= teacher_weight <= 0.99:  # far enough from the ends to divide what float32 leaves
-        return jensen_shannon(log_p, log_q, teacher_weight) / (teacher_weight * (1 - teacher_weight))
-    forward = kl_to_near_mixture(log_p, log_q, 1 - teacher_weight) / (1 - teacher_weight)
-    return forward + kl_to_near_mixture(log_q, log_p, teacher_weight) / teacher_weight
+    weight: float | Tensor = teacher_weight
+    if isinstance(weight, Tensor):
+        weight = weight.clamp(1e-6, 1 - 1e-6)
+    elif weight in (0, 1):
+        return reverse_kl(log_p, log_q) if weight else forward_kl(log_p, log_q)
+    elif 0.01 <= weight <= 0.99:  # far enough from the ends to divide what float32 leaves
+        return jensen_shannon(log_p, log_q, weight) / (weight * (1 - weight))
+    forward = kl_to_near_mixture(log_p, log_q, 1 - weight) / (1 - weight)
+    return forward + kl_to_near_mixture(log_q, log_p, weight) / weight

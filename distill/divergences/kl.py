@@ -49,7 +49,7 @@ def reverse_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
     return kl(log_q, log_p)
 
 
-def symmetric_kl(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction | Tensor = 0.5) -> Tensor:
+def symmetric_kl(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction = 0.5) -> Tensor:
     """Weighted mean of forward and reverse KL; at one half, half of Jeffreys' divergence.
 
     Formula: w KL(p ‖ q) + (1 − w) KL(q ‖ p)

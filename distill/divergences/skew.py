@@ -7,7 +7,7 @@ from distill.divergences.expectation import kl_to_mixture
 from distill.ranges import Fraction
 
 
-def skew_forward_kl(log_p: Tensor, log_q: Tensor, skew: Fraction | Tensor = 0.1) -> Tensor:
+def skew_forward_kl(log_p: Tensor, log_q: Tensor, skew: Fraction = 0.1) -> Tensor:
     """Forward KL to a student that has been given a share of the teacher.
 
     Formula: KL(p ‖ α p + (1 − α) q)
@@ -26,7 +26,7 @@ def skew_forward_kl(log_p: Tensor, log_q: Tensor, skew: Fraction | Tensor = 0.1)
     return kl_to_mixture(log_p, log_q, 1 - skew)
 
 
-def skew_reverse_kl(log_p: Tensor, log_q: Tensor, skew: Fraction | Tensor = 0.1) -> Tensor:
+def skew_reverse_kl(log_p: Tensor, log_q: Tensor, skew: Fraction = 0.1) -> Tensor:
     """Reverse KL to a teacher that has been given a share of the student.
 
     Formula: KL(q ‖ (1 − α) p + α q)
