@@ -239,3 +239,15 @@ def test_one_projection_for_all_pairs_or_one_each(pair):
         for shared in ("true", "false")
     }
     assert sizes == {"true": 16 * 32, "false": 2 * 16 * 32}
+
+
+@pytest.mark.parametrize("name", ["contrastive", "kernel_alignment", "relational_distance", "relational_angle"])
+def test_over_a_whole_micro_batch_samples_are_compared_too(pair, name):
+    """And the value then depends on how the batch is cut: why it is not the default."""
+    whole = pair.prepared(composed("loss", name, ["loss.within=batch"]))
+    apart = pair.prepared(composed("loss", name))
+    value = pair.value(whole, batch_of(PACKED))
+    assert value.isfinite().all()
+    assert (value - pair.value(apart, batch_of(PACKED))).abs().max() > 1e-4
+    one = batch_of([(2,)])
+    same(pair.value(whole, one), pair.value(apart, one))

@@ -41,7 +41,11 @@ class Compared(StateLoss):
         teacher = None if signal is None else signal.outputs
         place = f"loss {type(self).__name__}"
         if teacher is None:
-            raise BadInput(place, "the teacher's signal carries no states", remedy="use a teacher that runs here")
+            raise BadInput(
+                place,
+                "the teacher's signal carries no states",
+                remedy="use a teacher that runs here and has the student's tokenizer",
+            )
         if teacher.hidden.shape[0] != outputs.hidden.shape[0]:
             reason = f"{outputs.hidden.shape[0]} tokens of the student face {teacher.hidden.shape[0]} of the teacher"
             raise BadInput(place, reason, remedy="compare states only where both models have one tokenizer")
