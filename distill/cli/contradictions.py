@@ -74,7 +74,7 @@ def _needs(loss: dict[str, Any]) -> frozenset[str]:
 
 
 def _other_tokens(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
-    """A teacher with a tokenizer of its own where both are said to have one; an alignment that asks what is not said."""
+    """A teacher with a tokenizer of its own where both must have one; an alignment that asks what is not said."""
     node, teacher = config.get("alignment"), config.get("teacher")
     alignment = _class_of(node)
     if alignment is None or not isinstance(teacher, dict):

@@ -154,7 +154,7 @@ class Distiller(pl.LightningModule):
     def _log(self, norm: Tensor, learning_rate: float) -> None:
         now, tokens = time.perf_counter(), self.tally.seen
         values = {f"loss/{name}": value for name, value in self.tally.means().items()}
-        values |= {"gradient_norm": norm.item(), "learning_rate": learning_rate} | self.alignment.account()
+        values |= {"gradient_norm": norm.item(), "learning_rate": learning_rate, **self.alignment.account()}
         if self.global_step > 0:
             values["tokens_per_second"] = (tokens - self.logged_tokens) / (now - self.logged_at)
         self.logged_at, self.logged_tokens = now, tokens
