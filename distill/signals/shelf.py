@@ -1,0 +1,85 @@
+"""All stores of a cache folder, as somebody sees them who looks after the disk.
+
+A store is removed whole or not at all, and never while a process has it open: each that does holds a lock of its own,
+which is tried here, and none can open it while it is being removed, for that takes the store's lock too.
+"""
+
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from distill.errors import BadInput
+from distill.signals.store import LOCKS, TOLD
+from distill.storage import read_json
+
+
+@dataclass(frozen=True)
+class Shelved:
+    """One store.
+
+    Attributes:
+        folder: its own.
+        told: what its key is made of; empty if that file is damaged.
+        bytes: on disk, the head included.
+        used: when a process last opened it, seconds since the epoch.
+    """
+
+    folder: Path
+    told: Mapping[str, Any]
+    bytes: int
+    used: float
+
+    def in_use(self) -> bool:
+        """Whether a living process has it open."""
+        users = self.folder.parent / LOCKS / f"{self.folder.name}.users"
+        return any(_held(lock) for lock in sorted(users.glob("*.lock")))
+
+    def remove(self) -> bool:
+        """Delete it, unless somebody has it open; whether it is gone."""
+        lock = FileLock(self.folder.parent / LOCKS / f"{self.folder.name}.lock")
+        try:
+            with lock.acquire(timeout=0):
+                if self.in_use():
+                    return False
+                # out of the way first: a half removed store must not be found under its name
+                aside = self.folder.with_name(f".{self.folder.name}.removed")
+                shutil.rmtree(aside, ignore_errors=True)
+                self.folder.rename(aside)
+                shutil.rmtree(aside, ignore_errors=True)
+        except Timeout:
+            return False
+        return True
+
+
+def shelf(root: Path) -> list[Shelved]:
+    """Every store below a folder, the last used first."""
+    found = [_seen(path.parent) for path in root.glob(f"*/{TOLD}")]
+    return sorted(found, key=lambda store: -store.used)
+
+
+def _seen(folder: Path) -> Shelved:
+    try:
+        told = (read_json(folder / TOLD) or {}).get("told")
+    except BadInput:  # damaged: still to be listed, and to be removed
+        told = None
+    sizes = []
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # a writer is at work
+            sizes.append(path.stat().st_size if path.is_file() else 0)
+    return Shelved(folder, told if isinstance(told, dict) else {}, sum(sizes), (folder / TOLD).stat().st_mtime)
+
+
+def _held(path: Path) -> bool:
+    """Whether a living process holds a lock; what a dead one left is removed."""
+    lock = FileLock(path)
+    try:
+        with lock.acquire(timeout=0):
+            path.unlink(missing_ok=True)
+            return False
+    except Timeout:
+        return True

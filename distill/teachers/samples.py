@@ -1,0 +1,67 @@
+"""What a batch's samples are called in a store, and what is compared before a stored word is believed.
+
+A name is the hash of the sample's content and of which of its positions are supervised: another mask rule asks about
+other positions, and is another question. The check is the hash of the ids that the teacher is shown, from the sample's
+beginning to its last supervised position (what comes after cannot change a causal model's answer). It is made of the
+tensors that the teacher would be given, so a batch that is shifted, swapped or templated otherwise than its samples'
+hashes say is found out.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from distill.signals.kept.kept import Span
+from distill.types import Batch
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One sample of a batch.
+
+    Attributes:
+        span: its positions among the teacher's (M,), and its name.
+        check: hash of its input ids.
+    """
+
+    span: Span
+    check: bytes
+
+    @property
+    def tokens(self) -> int:
+        return self.span.stop - self.span.start
+
+
+def samples(batch: Batch) -> Iterator[Asked]:
+    """The samples of a batch in the order of its owners; one that the teacher has nothing to say about is left out."""
+    inputs = batch.teacher_inputs
+    ids = inputs["input_ids"].cpu().numpy()  # (B, S)
+    places = inputs["position_ids"].cpu().numpy() if "position_ids" in inputs else None
+    mask = inputs["attention_mask"].cpu().numpy() if "attention_mask" in inputs else None
+    positions = batch.teacher_positions.cpu().numpy()  # (M,)
+    owners = (batch.owners if batch.spans is None else batch.spans.teacher_owners).cpu().numpy()
+    bounds = np.searchsorted(owners, np.arange(len(batch.samples) + 1))
+    for sample, start, stop in zip(batch.samples, bounds[:-1], bounds[1:], strict=True):
+        if start == stop:
+            continue
+        mine = positions[start:stop]
+        begin = _beginning(int(mine[0]), ids.shape[1], places, mask)
+        shown = ids.reshape(-1)[begin : int(mine[-1]) + 1]
+        name = hashlib.blake2b(sample.encode() + b"\n" + _packed(mine - begin), digest_size=20).digest()
+        check = hashlib.blake2b(_packed(shown), digest_size=16).digest()
+        yield Asked(Span(int(start), int(stop), name), check)
+
+
+def _beginning(position: int, width: int, places: np.ndarray | None, mask: np.ndarray | None) -> int:
+    """Where the sample begins that a flat position lies in: position ids count from there, padding lies before it, or
+    it has the row to itself."""
+    row, column = divmod(position, width)
+    if places is not None:
+        return position - int(places[row, column])
+    return row * width + (int(mask[row].argmax()) if mask is not None else 0)
+
+
+def _packed(numbers: np.ndarray) -> bytes:
+    return numbers.astype("<i4").tobytes()
