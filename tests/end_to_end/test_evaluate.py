@@ -1,4 +1,4 @@
-"""`distill evaluate`: a run measured again says the same; other text or another teacher never touches the run's rows."""
+"""`distill evaluate`: a run measured again says the same; other text or teacher never touches its rows."""
 
 import shutil
 from pathlib import Path
