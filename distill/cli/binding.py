@@ -46,6 +46,11 @@ class Signature:
     parameters: dict[str, Parameter] = field(hash=False)
     open: bool = False
 
+    @property
+    def waits_for_arguments(self) -> bool:
+        """Whether it needs what no config can give."""
+        return any(one.required and not _from_config(one) for one in self.parameters.values())
+
 
 @cache
 def signature(definition: Definition) -> Signature:
@@ -124,7 +129,10 @@ class Binder:
         if not isinstance(node.get("_partial_", False), bool):
             self.wrong(f"{key}._partial_", node["_partial_"], "expected true or false")
         whole = not node.get("_partial_", False)
-        return self._bound(signature(definition), node, key, definition.name, whole)
+        signed = signature(definition)
+        if whole and isinstance(definition.node, ast.FunctionDef) and signed.waits_for_arguments:
+            self.fault(f"{key}._partial_", "is missing, expected true: the function's arguments come later")
+        return self._bound(signed, node, key, definition.name, whole)
 
     def record(
         self, definition: Definition, values: dict[str, Any], key: str, owner: str | None = None

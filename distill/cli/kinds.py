@@ -196,8 +196,12 @@ class Part(Kind):
             return binder.record(self.definition, value, key)
         made = find(value["_target_"]) if isinstance(value["_target_"], str) else None
         if made is not None and (value.get("_partial_") or not self._is_base_of(made)):
-            binder.wrong(f"{key}._target_", value["_target_"], f"expected a {self.name}")
+            binder.wrong(f"{key}._target_", value["_target_"], f"expected {self._named}")
         return binder.node(value, key)
+
+    @property
+    def _named(self) -> str:
+        return f"{'an' if self.name[0] in 'AEIOU' else 'a'} {self.name}"
 
     @property
     def _settings(self) -> bool:
@@ -209,7 +213,7 @@ class Part(Kind):
         return self.name == made.name or self.name in base_names(made)
 
     def __str__(self) -> str:
-        return f"a {self.name} ({'keys of it' if self._settings else 'something with _target_'})"
+        return f"{self._named} ({'keys of it' if self._settings else 'something with _target_'})"
 
 
 @dataclass(frozen=True)

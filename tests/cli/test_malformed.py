@@ -45,6 +45,7 @@ def test_a_malformed_config_is_refused(case: Case, tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_thousand_malformed_configs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     tried = cases(seed=1)
@@ -61,6 +62,7 @@ def test_a_valid_variant_is_accepted(overrides: tuple[str, ...]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_two_hundred_valid_variants_are_accepted() -> None:
     for overrides in variants(seed=1, count=200):
         accept(overrides)
