@@ -14,6 +14,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from distill.cli.devices import is_rank
 from distill.errors import BadInput
 from distill.ranges import Count, Natural, Positive, Share
 
@@ -74,6 +75,9 @@ def raised(recipe: Recipe, config: Mapping[str, Any], tokenizer: Any, console: A
     folder = Path(config["paths"]["cache"]).expanduser() / "nursery" / key
     if (folder / TEACHER).is_dir():
         return folder
+    if is_rank():
+        reason = "the teacher is trained by one process, before a run on several devices begins"
+        raise BadInput("teacher.recipe", reason, remedy="run the same command with trainer.devices=1 once")
 
     def make() -> Distiller:
         reseed(recipe.seed, 0)

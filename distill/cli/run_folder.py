@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from distill.cli.changes import changes
 from distill.cli.compose import Composed
+from distill.cli.devices import is_leader
 from distill.cli.identity import identity
 from distill.cli.provenance import gathered
 from distill.errors import BadInput, DistillError
@@ -50,7 +51,8 @@ class RunFolder:
         paths = composed.config["paths"]
         named = f"{slug(composed.config['name'])}-{self.identity}"
         self.path = Path(paths["run"] or Path(paths["root"]) / named).expanduser()
-        self._refuse_other()
+        if is_leader():
+            self._refuse_other()
 
     @property
     def done(self) -> bool:
@@ -65,6 +67,9 @@ class RunFolder:
         Raises:
             BadInput: another living process runs it.
         """
+        if not is_leader():
+            yield self
+            return
         new = not self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock", timeout=0)
@@ -88,7 +93,9 @@ class RunFolder:
             lock.release()
 
     def note(self, **facts: Any) -> None:
-        """Add facts to ``provenance.json``."""
+        """Add facts to ``provenance.json``; of several ranks, the first one writes."""
+        if not is_leader():
+            return
         write_json(self.path / PROVENANCE, {**(read_json(self.path / PROVENANCE) or {}), **redacted(facts)})
 
     def hold_to(self, hashes: Mapping[str, str]) -> None:

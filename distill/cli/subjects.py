@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from distill import rows
 from distill.cli.build import instantiate
+from distill.cli.devices import is_leader
 from distill.cli.nursery import TEACHER
 from distill.cli.parts import Parts
 from distill.cli.run_folder import RunFolder
@@ -50,17 +51,20 @@ def train(parts: Parts, folder: RunFolder, console: "Console") -> Mapping[str, "
         parts.seed,
         console,
         tracker=_tracker(parts, folder),
+        leader=is_leader(),
         callbacks=lambda: list(instantiate(parts.config["callbacks"], plugins=parts.plugins).values()),
     )
     student = shape(parts.student())
     steps = steps_of_subjects(parts.config["control"], trainer["max_steps"], student, parts.teacher.shape)
-    if parts.home:
+    if parts.home and is_leader():
         _adopt(parts.home / rows.METRICS, folder.path / rows.METRICS)
     return {name: fit(name, partial(parts.distiller, count, taught=name == STUDENT)) for name, count in steps.items()}
 
 
 def measure(parts: Parts, folder: RunFolder, fitted: Mapping[str, "Fitted"], console: "Console") -> None:
     """Measure teacher, student and controls side by side on the test text; rows and texts into the run folder."""
+    if not is_leader():
+        return
     evaluation = instantiate(parts.config["measure"], plugins=parts.plugins)
     subjects = [*parts.subjects(), *_trained(parts, folder.path, fitted)]
     with console.status("measuring"):
@@ -68,7 +72,7 @@ def measure(parts: Parts, folder: RunFolder, fitted: Mapping[str, "Fitted"], con
             subjects,
             parts.data.test_batches(),
             parts.data.prompts(evaluation.prompts),
-            parts.teacher,
+            parts.teacher.exact,
             parts.seed,
         )
     metrics = folder.path / rows.METRICS
@@ -90,6 +94,8 @@ def _trained(parts: Parts, folder: Path, fitted: Mapping[str, "Fitted"]) -> list
 
 
 def _tracker(parts: Parts, folder: RunFolder) -> "Logger | None":
+    if not is_leader():
+        return None
     tags = json.loads(os.environ.get(TAGS, "[]"))
     tracker = instantiate(parts.config["logger"], plugins=parts.plugins)
     return tracker.open(folder.path, folder.path.name, folder.config, tags)

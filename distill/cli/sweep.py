@@ -31,7 +31,9 @@ def run(arguments: Arguments) -> int:
         return status(folder)
     if action == "stop":
         return stop(folder)
-    return retry(folder, arguments)
+    from distill.cli.train import told
+
+    return retry(folder, arguments, told)
 
 
 def status(folder: SweepFolder) -> int:

@@ -1,5 +1,6 @@
 """Distil a teacher into a student, stand it beside its controls, and report."""
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from distill.cli.arguments import Arguments
 from distill.cli.changes import ABSENT, changes
 from distill.cli.compose import Composed, compose
+from distill.cli.devices import device_count, is_leader, is_rank
 from distill.cli.run_folder import RunFolder
 from distill.cli.settings import Debug, Paths, Wandb
 from distill.ranges import Natural
@@ -55,7 +57,11 @@ class Settings:
 
 
 def run(arguments: Arguments) -> int:
-    """Train, evaluate and report one run; or, with ``-m``, a sweep of them."""
+    """Train, evaluate and report one run; or, with ``-m``, a sweep of them.
+
+    A run on several devices is started once more by torchrun: Lightning's own launcher would repeat this command line
+    in every rank, folder, lock and report included.
+    """
     arguments = arguments.without_words()
     if arguments.multirun:
         from distill.cli.multirun import multirun
@@ -66,6 +72,10 @@ def run(arguments: Arguments) -> int:
         from distill.cli.dry_run import show
 
         return show(composed)
+    if not is_rank() and device_count(composed) > 1:
+        from distill.cli.plan import run_command
+
+        return subprocess.run(run_command(composed, arguments, []), check=False).returncode
     folder = RunFolder(composed, arguments.command)
     if folder.done:
         print(f"{folder.path} is finished; this is its report")
@@ -73,7 +83,8 @@ def run(arguments: Arguments) -> int:
         with folder.running():
             folder.note(differences=_differences(composed, arguments))
             _execute(composed.config, arguments.plugins, folder)
-    told(folder.path)
+    if is_leader():
+        told(folder.path)
     return 0
 
 
@@ -105,7 +116,7 @@ def _execute(config: dict[str, Any], plugins: tuple[str, ...], folder: RunFolder
     from distill.cli.quiet import quieten
 
     quieten()
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, quiet=not is_leader())
     parts = gather(config, plugins, console)
     folder.hold_to(parts.hashes())
     subjects.introduce(parts, folder, console)

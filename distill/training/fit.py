@@ -70,6 +70,7 @@ class Fit:
         console: where progress is shown.
         tracker: a logger to mirror the rows to, or None.
         callbacks: makes further callbacks, anew for every subject.
+        leader: whether this process keeps the run's books, of several ranks.
     """
 
     def __init__(
@@ -83,10 +84,11 @@ class Fit:
         console: Console,
         tracker: Logger | None = None,
         callbacks: Callable[[], list[pl.Callback]] = list,
+        leader: bool = True,
     ) -> None:
         self.folder, self.data, self.tokenizer, self.trainer = folder, data, tokenizer, trainer
         self.cadence, self.seed, self.console = cadence, seed, console
-        self.tracker, self.callbacks = tracker, callbacks
+        self.tracker, self.callbacks, self.leader = tracker, callbacks, leader
 
     def __call__(self, subject: str, make: Callable[[], Distiller]) -> Fitted:
         """Train ``subject`` unless its folder is already there. Its weights are then in ``<run>/<subject>``.
@@ -102,7 +104,8 @@ class Fit:
         checkpoints.mkdir(parents=True, exist_ok=True)
         start = newest(checkpoints)
         step = step_of(start) if start else 0
-        rows.cut_after(self.folder / rows.METRICS, subject, step if start else -1)
+        if self.leader:
+            rows.cut_after(self.folder / rows.METRICS, subject, step if start else -1)
         with Interruption().watched() as interruption:
             validation = Validation(self.data.validation_batches(), checkpoints, self.cadence.validate, interruption)
             saving = Saving(checkpoints, self.cadence.checkpoint, interruption)

@@ -1,6 +1,7 @@
 """Save everything every n steps, and at once when a signal asks for it."""
 
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
 import pytorch_lightning as pl
@@ -52,4 +53,6 @@ class Saving(pl.Callback):
         asked = trainer.strategy.reduce_boolean_decision(bool(self.interruption.requested), all=False)
         if asked:
             place = self._save(trainer)
-            raise Interrupted(str(place), self.interruption.requested, f"stopped at step {trainer.global_step}")
+            raise Interrupted(
+                str(place), self.interruption.requested or SIGTERM, f"stopped at step {trainer.global_step}"
+            )
