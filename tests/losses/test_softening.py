@@ -14,7 +14,7 @@ SOFTENED = [name for name in vocabulary_losses() if hasattr(composed("loss", nam
 
 def with_softening(name, softening):
     loss = composed("loss", name)
-    loss.softening = softening
+    loss.softening, loss.temperature = softening, None
     return Objective({"kd": loss}, temperature=2.0, chunk=3)
 
 
@@ -22,7 +22,7 @@ def with_softening(name, softening):
 def test_one_factor_for_both_sides_is_plain_softening(name):
     scene = Scene()
     plain = composed("loss", name)
-    plain.softening = None
+    plain.softening = plain.temperature = None
     for factor in (1.0, 1.5):
         ours = run(with_softening(name, PerSide(factor, factor)), scene)
         theirs = run(Objective({"kd": plain}, temperature=2.0 * factor, chunk=3), scene)
