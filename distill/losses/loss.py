@@ -28,10 +28,12 @@ class Loss(nn.Module, ABC):
     Attributes:
         needs: what it asks of a teacher's signal; compared with what the teacher provides before a weight is
             loaded.
+        coarser: signals that do where it needs logits: what it says of a coarsened distribution is a bound, not noise.
         weight: its factor in the objective's total; a number, a schedule, or something learned.
     """
 
     needs: ClassVar[frozenset[str]]
+    coarser: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, weight: float | Quantity = 1.0) -> None:
         super().__init__()
@@ -41,6 +43,10 @@ class Loss(nn.Module, ABC):
     def asks(self) -> frozenset[str]:
         """Its needs and those of its parts."""
         return self.needs
+
+    def unmet(self, provided: frozenset[str]) -> frozenset[str]:
+        """What it asks and a teacher that provides this cannot answer."""
+        return self.asks - provided
 
     @property
     def request(self) -> Request:

@@ -68,6 +68,10 @@ class Objective(nn.Module):
         """What all losses together ask of a teacher's signal."""
         return frozenset().union(*(loss.asks for loss in self.losses.values()))
 
+    def unmet(self, provided: frozenset[str]) -> frozenset[str]:
+        """What a teacher that provides this cannot answer."""
+        return frozenset().union(*(loss.unmet(provided) for loss in self.losses.values()))
+
     @property
     def request(self) -> Request:
         """What all losses together want from the student."""

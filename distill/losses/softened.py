@@ -27,6 +27,7 @@ class Softened(VocabularyLoss):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"logits"})
+    coarser: ClassVar[frozenset[str]] = frozenset({"topk"})
 
     def __init__(
         self,
@@ -40,6 +41,11 @@ class Softened(VocabularyLoss):
         self.temperature = temperature
         self.temperature_squared = temperature_squared
         self.softening = softening
+
+    def unmet(self, provided: frozenset[str]) -> frozenset[str]:
+        """A gate and a softening that looks at all logits are not served by the K likeliest tokens."""
+        whole = self.gate is not None or (self.softening is not None and self.softening.whole)
+        return self.asks - provided - (self.needs if not whole and self.coarser & provided else frozenset())
 
     @abstractmethod
     def between(self, log_p: Tensor, log_q: Tensor, targets: Tensor) -> Tensor:

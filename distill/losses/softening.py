@@ -5,6 +5,7 @@ is softening each position by a temperature of its own: T times their standard d
 """
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,13 @@ from distill.ranges import Positive
 
 
 class Softening(nn.Module, ABC):
-    """From a temperature to two log-probabilities."""
+    """From a temperature to two log-probabilities.
+
+    Attributes:
+        whole: it needs every logit of the teacher.
+    """
+
+    whole: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, chunk: Chunk, temperature: float | Tensor) -> tuple[Tensor, Tensor]:
@@ -66,6 +73,8 @@ class Standardised(Softening):
     unbiased one, over tokens that are not excluded, and carries the student's gradient, as in the authors' code. It
     needs a teacher of the whole vocabulary.
     """
+
+    whole: ClassVar[bool] = True
 
     def __init__(self, epsilon: Positive = 1e-7) -> None:
         super().__init__()
