@@ -5,6 +5,7 @@ from typing import Any
 
 from distill.cli.binding import signature
 from distill.cli.definitions import Definition, attribute, find
+from distill.cli.speaker import speaker
 from distill.errors import BadInput
 
 REMEDIES = {
@@ -12,13 +13,14 @@ REMEDIES = {
     "hidden": "use a teacher that runs here (teacher=live), or remove the loss (~objective.losses.{loss})",
     "layers": "use a teacher that runs here (teacher=live), or remove the loss (~objective.losses.{loss})",
     "attention": "use a teacher that runs here (teacher=live), or remove the loss (~objective.losses.{loss})",
+    "sampled": "use teacher=stored signal@teacher.signal=sampled, or another loss",
 }
 REMEDY = "choose another teacher or another loss (distill list teachers)"
 
 
 def contradictions(config: dict[str, Any], origin: Callable[[str], str]) -> list[BadInput]:
     """Every contradiction of a bound config, in words."""
-    checks = (_two_corpora, _needless_control, _unmet_needs, _hidden_attention, _other_tokens)
+    checks = (_two_corpora, _needless_control, _unmet_needs, _other_temperature, _hidden_attention, _other_tokens)
     return [problem for check in checks for problem in check(config, origin)]
 
 
@@ -31,7 +33,7 @@ def _two_corpora(config: dict[str, Any], origin: Callable[[str], str]) -> Iterat
 
 def _needless_control(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
     teacher = _class_of(config.get("teacher"))
-    silent = teacher is not None and attribute(teacher, "provides") == frozenset()
+    silent = teacher is not None and _provided(config.get("teacher")) == frozenset()
     if silent and config.get("control", "none") != "none":
         reason = f"got {config['control']!r}, expected none: without a teacher the student is its own control"
         yield BadInput(f"{origin('control')} control", reason, remedy="write control=none")
@@ -39,14 +41,32 @@ def _needless_control(config: dict[str, Any], origin: Callable[[str], str]) -> I
 
 def _unmet_needs(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
     teacher = _class_of(config.get("teacher"))
-    provided = attribute(teacher, "provides") if teacher else None
-    if teacher is None or not isinstance(provided, frozenset):
+    provided = _provided(config.get("teacher"))
+    if teacher is None or provided is None:
         return
     for key, loss in _nodes(config.get("objective"), "objective"):
-        for need in sorted(_needs(loss) - provided):
+        for need in sorted(_needs(loss) - provided - (frozenset({"logits"}) if _coarser(loss) & provided else set())):
             said = ", ".join(sorted(provided)) or "nothing"
             reason = f"needs {need!r} of the teacher, but {teacher.name} provides {said}"
             remedy = REMEDIES.get(need, REMEDY).format(loss=key.rpartition(".")[2])
+            yield BadInput(f"{origin(key)} {key}", reason, remedy=remedy)
+
+
+def _other_temperature(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
+    """A signal drawn at one temperature, asked at another."""
+    teacher, objective = config.get("teacher"), config.get("objective")
+    signal = teacher.get("signal") if isinstance(teacher, dict) else None
+    if not isinstance(signal, dict) or "temperature" not in signal or not isinstance(objective, dict):
+        return
+    losses = objective.get("losses")
+    for name, loss in losses.items() if isinstance(losses, dict) else ():
+        own = loss.get("temperature") if isinstance(loss, dict) else None
+        key = "objective.temperature" if own is None else f"objective.losses.{name}.temperature"
+        asked = objective.get("temperature", 1.0) if own is None else own
+        if _needs(loss) & {"logits", "sampled"} and asked != signal["temperature"]:
+            told = asked if isinstance(asked, (int, float)) else "one that changes"
+            reason = f"got {told}, but the teacher's signal is drawn at {signal['temperature']} and tells no other"
+            remedy = f"write teacher.signal.temperature={told}, or signal@teacher.signal=hidden, exact at every one"
             yield BadInput(f"{origin(key)} {key}", reason, remedy=remedy)
 
 
@@ -73,20 +93,34 @@ def _needs(loss: dict[str, Any]) -> frozenset[str]:
     return needs if isinstance(needs, frozenset) else frozenset()
 
 
+def _coarser(loss: dict[str, Any]) -> frozenset[str]:
+    """Signals that do for this loss where it needs logits."""
+    definition = _class_of(loss)
+    coarser = attribute(definition, "coarser") if definition and "logits" in _needs(loss) else None
+    return coarser if isinstance(coarser, frozenset) else frozenset()
+
+
+def _provided(teacher: object) -> frozenset[str] | None:
+    """What a teacher says; of one that keeps another's word, what the kept signal says."""
+    signal = teacher.get("signal") if isinstance(teacher, dict) else None
+    definition = _class_of(signal) or _class_of(teacher)
+    provided = attribute(definition, "provides") if definition else None
+    return provided if isinstance(provided, frozenset) else None
+
+
 def _other_tokens(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
     """A teacher with a tokenizer of its own where both must have one; an alignment that asks what is not said."""
     node, teacher = config.get("alignment"), config.get("teacher")
     alignment = _class_of(node)
     if alignment is None or not isinstance(teacher, dict):
         return
-    recipe = teacher.get("recipe")
+    recipe = speaker(teacher).get("recipe")
     if isinstance(recipe, dict) and recipe.get("tokenizer") and attribute(alignment, "crosses") is not True:
         reason = f"gives the teacher a tokenizer of its own, but {alignment.name} needs one for both"
         place = f"{origin('teacher.recipe.tokenizer')} teacher.recipe.tokenizer"
         yield BadInput(place, reason, remedy="write alignment=byte_spans")
-    definition = _class_of(teacher)
-    needs, provided = attribute(alignment, "needs"), attribute(definition, "provides") if definition else None
-    if isinstance(needs, frozenset) and isinstance(provided, frozenset) and provided and needs - provided:
+    needs, provided = attribute(alignment, "needs"), _provided(teacher)
+    if isinstance(needs, frozenset) and provided and needs - provided:
         said = ", ".join(sorted(provided))
         reason = f"needs {', '.join(sorted(needs - provided))} of the teacher, but it provides {said}"
         yield BadInput(f"{origin('alignment')} alignment", reason, remedy="use a teacher that runs here (teacher=live)")

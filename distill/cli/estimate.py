@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill.cli.build import instantiate
+from distill.cli.speaker import speaker
 from distill.errors import ResourceStop
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def estimate(config: Mapping[str, Any], plugins: tuple[str, ...] = ()) -> Estima
 
     vocabulary = _vocabulary(config)
     student = instantiate(config["student"], plugins=plugins).shape(vocabulary)
-    teacher = _teacher(config["teacher"], vocabulary, plugins)
+    teacher = _teacher(speaker(config["teacher"]), vocabulary, plugins)
     steps = steps_of_subjects(config["control"], config["trainer"].get("max_steps", -1), student, teacher)
     devices = config["trainer"].get("devices", 1)
     pieces = config["trainer"].get("accumulate_grad_batches", 1)
@@ -118,7 +119,7 @@ def amount(count: float) -> str:
 def _vocabulary(config: Mapping[str, Any]) -> int:
     """Ids of the run's tokenizer: a pretrained model's own, else as many as the data's recipe trains."""
     for part in ("student", "teacher"):
-        node = config[part]
+        node = speaker(config[part])
         if node.get("path") is not None:
             from distill.folders import known_ids, load_tokenizer
 
@@ -153,7 +154,7 @@ def _memory(
     equation 1, without the attention matrix, which is never stored), that is 17 D of four.
     """
     own = student.parameters * (2 * weight + MOMENTS)
-    told = teacher.parameters * BYTES[config["teacher"].get("dtype", "float32")] if teacher else 0
+    told = teacher.parameters * BYTES[speaker(config["teacher"]).get("dtype", "float32")] if teacher else 0
     activations = 17 * student.layers * student.width * row_tokens * 4
     logits = 6 * config["objective"].get("chunk", 256) * student.vocabulary * 4
     return own + told + activations + logits

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill.cli import nursery, tokenizers
 from distill.cli.build import instantiate
+from distill.cli.speaker import speaker, with_path
 from distill.errors import BadInput
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from distill.data.text import TextData
     from distill.evaluation.subject import Subject
+    from distill.losses.objective import Objective
     from distill.teachers.teacher import Teacher
     from distill.training.distiller import Distiller
 
@@ -35,7 +37,7 @@ class Parts:
         home: the folder of a teacher trained by recipe, with its rows; else None.
         vocabulary: ids below it mean the same to both models; None without a teacher.
         notes: what a person should know about the two.
-        own: the teacher's tokenizer, where it may be another than the data's; else None.
+        own: the teacher's tokenizer, where it is another than the data's; else None.
     """
 
     config: Mapping[str, Any]
@@ -93,9 +95,10 @@ class Parts:
         from distill.training.distiller import Distiller
 
         student = self.student()
-        objective = instantiate(self.config["objective"], plugins=self.plugins) if taught else without_teacher()
+        made = instantiate(self.config["objective"], plugins=self.plugins) if taught else without_teacher()
+        objective: Objective = made
         if taught:
-            self._refuse_unmet(objective.needs)
+            self._refuse_unmet(objective.unmet(self.teacher.provides))
         objective.prepare(shape(student), self.teacher.shape)
         rollout, alignment, optim = (
             instantiate(self.config[part], plugins=self.plugins) for part in ("rollout", "alignment", "optim")
@@ -114,9 +117,8 @@ class Parts:
             log_every=self.config["trainer"].get("log_every_n_steps", 10),
         )
 
-    def _refuse_unmet(self, needs: frozenset[str]) -> None:
+    def _refuse_unmet(self, unmet: frozenset[str]) -> None:
         """What a loss needs may depend on its keys, which only the loss itself can read."""
-        unmet = needs - self.teacher.provides
         if unmet:
             said = ", ".join(sorted(self.teacher.provides)) or "nothing"
             reason = f"needs {', '.join(sorted(unmet))} of the teacher, which provides {said}"
@@ -134,19 +136,20 @@ def gather(config: Mapping[str, Any], plugins: tuple[str, ...], console: "Consol
     data = instantiate(config["data"], plugins=plugins)
     with console.status("reading the data"):
         tokenizer = data.prepare(tokenizers.own_tokenizer(config))
-    teacher, home = dict(config["teacher"]), None
-    recipe = nursery.recipe_of(teacher)
+    teacher, home = config["teacher"], None
+    recipe = nursery.recipe_of(speaker(teacher))
     if recipe:
         home = nursery.raised(recipe, config, tokenizer, console)
-        teacher["path"] = str(home / nursery.TEACHER)
-    if tokenizers.crosses(config):
-        vocabulary, (own, notes) = known_ids(tokenizer), tokenizers.pair(teacher, data, tokenizer)
+        teacher = with_path(teacher, str(home / nursery.TEACHER))
+    if tokenizers.crosses(config) and tokenizers.differ(speaker(teacher), tokenizer):
+        vocabulary, (own, notes) = known_ids(tokenizer), tokenizers.pair(speaker(teacher), data, tokenizer)
     else:
-        own, (vocabulary, notes) = None, tokenizers.shared(teacher, tokenizer, data.sequence_length)
-    with console.status("loading the teacher"):
-        made = instantiate(teacher, plugins=plugins)
+        own, (vocabulary, notes) = None, tokenizers.shared(speaker(teacher), tokenizer, data.sequence_length)
+    made = instantiate(teacher, plugins=plugins)
     if vocabulary is not None and own is None:
         made.share(vocabulary)
     if data.packing:
         made.check_packing()
+    with console.status("loading the teacher"):
+        made.ready()
     return Parts(config, plugins, data, tokenizer, made, home, vocabulary, notes, own)

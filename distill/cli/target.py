@@ -83,14 +83,16 @@ def gather_parts(target: Target, plugins: tuple[str, ...], console: "Console") -
 def teacher_node(target: Target, console: "Console") -> dict[str, Any]:
     """The teacher's node, with the path of one that is trained by recipe: from the cache, or trained now."""
     from distill.cli import nursery
+    from distill.cli.speaker import speaker, with_path
     from distill.folders import load_tokenizer, locate
 
     node = dict(target.config["teacher"])
-    if recipe := nursery.recipe_of(node):
+    if recipe := nursery.recipe_of(speaker(node)):
         if target.run is None:
             raise BadInput("teacher", "is a recipe, which belongs to a run", remedy="teacher=live teacher.path=FOLDER")
         tokenizer = load_tokenizer(locate(_first(target)))
-        node["path"] = str(nursery.raised(recipe, target.run[1], tokenizer, console) / nursery.TEACHER)
+        home = nursery.raised(recipe, target.run[1], tokenizer, console)
+        node = with_path(node, str(home / nursery.TEACHER))
     return node
 
 

@@ -13,6 +13,7 @@ import torch
 
 from distill.errors import BadInput
 from distill.models import head
+from distill.ranges import Count
 from distill.signals.kept.kept import Kept, Room
 from distill.signals.shard import Written
 from distill.signals.store import SHARD_BYTES, Store
@@ -43,7 +44,9 @@ class Stored(Teacher):
 
     provides: ClassVar[frozenset[str]] = frozenset({"logits", "hidden"})
 
-    def __init__(self, source: Teacher, signal: Kept, cache: str | None = None, shard_bytes: int = SHARD_BYTES) -> None:
+    def __init__(
+        self, source: Teacher, signal: Kept, cache: str | None = None, shard_bytes: Count = SHARD_BYTES
+    ) -> None:
         self.source, self.signal = source, signal
         self.root = (default_cache() if cache is None else Path(cache)).expanduser() / STORES
         self.shard_bytes = shard_bytes
