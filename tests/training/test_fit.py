@@ -32,7 +32,11 @@ class Fixed(Teacher):
     provides = frozenset({"logits"})
 
     def __init__(self, model):
-        self.model = model.eval().requires_grad_(False)
+        self._model = model.eval().requires_grad_(False)
+
+    @property
+    def model(self):
+        return self._model
 
     @torch.no_grad()
     def teach(self, batch, request):

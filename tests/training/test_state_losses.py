@@ -36,7 +36,11 @@ class Open(Teacher):
     provides = frozenset({"logits", "hidden", "layers"})
 
     def __init__(self, model):
-        self.model = model.eval().requires_grad_(False)
+        self._model = model.eval().requires_grad_(False)
+
+    @property
+    def model(self):
+        return self._model
 
     @torch.no_grad()
     def teach(self, batch, request):
