@@ -10,9 +10,10 @@ Left out on purpose: tasks with answers (multiple choice, exact match). They are
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+from transformers import PreTrainedModel
 
 from distill.data.prompts import Prompt
 from distill.evaluation.continuations import Continuations
@@ -23,7 +24,7 @@ from distill.ranges import Count
 from distill.rows import Row
 from distill.signals.hidden import Hidden
 from distill.teachers.teacher import Teacher
-from distill.types import Batch, Request, Signal
+from distill.types import Batch, Outputs, Request, Signal
 
 ELEMENTS = 2**22
 """Of the log-probabilities that exist at once for each side: 16 MiB in float32, which stays near the cache."""
@@ -73,6 +74,7 @@ class Evaluation:
         teacher: Teacher | None = None,
         seed: int = 0,
         split: str = "test",
+        device: torch.device | str = "cpu",
     ) -> Evaluated:
         """Measure all subjects side by side.
 
@@ -84,11 +86,16 @@ class Evaluation:
                 bits per byte alone). Its passes are not counted as passes of a training.
             seed: of the run, for the rows.
             split: the text's name in the rows.
+            device: where all of it happens; subjects and teacher are moved there and stay.
         """
+        place = torch.device(device)
+        if teacher is not None:
+            teacher.to(place)
         with ExitStack() as modes:
             for subject in subjects:
+                subject.model.to(place)  # pyright: ignore[reportArgumentType]  (torch's overloads)
                 modes.enter_context(evaluating(subject.model))
-            measured = self._on_text(subjects, batches, teacher)
+            measured = self._on_text(subjects, (batch.to(place) for batch in batches), teacher)
             rows = [_row(subject, one, split, seed) for subject in subjects for one in measured[subject.name]]
             for measure in self.model_measures.values():
                 found = measure.measure(subjects)
@@ -109,7 +116,9 @@ class Evaluation:
             asked = asked and batch.spans is None
             signal = teacher.teach(batch, Request()) if teacher is not None and asked else None
             for subject in subjects:
-                for tokens in _views(subject, batch.taught if subject.taught else batch, signal, samples):
+                own = batch.taught if subject.taught else batch
+                outputs = _outputs(subject, own, signal, None if teacher is None else teacher.model)
+                for tokens in _views(outputs, own, signal, samples):
                     for tally in tallies[subject.name]:
                         if asked or not tally.needs:
                             tally.update(tokens)
@@ -124,9 +133,16 @@ class Evaluation:
         }
 
 
-def _views(subject: Subject, batch: Batch, signal: Signal | None, samples: int) -> Iterable[Tokens]:
+def _outputs(subject: Subject, batch: Batch, signal: Signal | None, teacher: PreTrainedModel | None) -> Outputs:
+    """The subject's answer; a teacher that has just read this very text is not asked again."""
+    said = signal.outputs if signal is not None and subject.model is teacher else None
+    if said is not None and torch.equal(batch.inputs["input_ids"], batch.teacher_inputs["input_ids"]):
+        return replace(said, head=said.head.cut(subject.vocabulary))
+    return answer(subject.model, batch.inputs, batch.positions, vocabulary=subject.vocabulary)
+
+
+def _views(outputs: Outputs, batch: Batch, signal: Signal | None, samples: int) -> Iterable[Tokens]:
     """The batch's tokens as the subject sees them, so many at a time that ``ELEMENTS`` is kept."""
-    outputs = answer(subject.model, batch.inputs, batch.positions, vocabulary=subject.vocabulary)
     own = Hidden(outputs.hidden, outputs.head)
     size = max(FEWEST, ELEMENTS // outputs.head.vocabulary)
     for start in range(0, batch.tokens, size):

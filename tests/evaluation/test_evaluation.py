@@ -15,6 +15,7 @@ from distill.evaluation.evaluation import Evaluation
 from distill.evaluation.likelihood import Likelihood
 from distill.evaluation.speed import Speed
 from distill.evaluation.subject import Subject
+from distill.models import answer
 from distill.teachers.none import NoTeacher
 from distill.types import Spans
 
@@ -85,6 +86,16 @@ def test_the_teacher_measured_as_a_subject_is_itself(measures, held_out, teacher
         measures.evaluate([Subject("teacher", teacher.model, tokenizer, 300)], held_out, teacher=teacher), "teacher"
     )
     assert (found["top1_agreement"], found["kl_to_teacher"], found["reverse_kl_to_teacher"]) == (1.0, 0.0, 0.0)
+
+
+def test_a_teacher_that_is_a_subject_reads_the_text_once(measures, held_out, teacher, student, tokenizer, monkeypatch):
+    read = []
+    monkeypatch.setattr(evaluation, "answer", lambda model, *a, **k: read.append(model) or answer(model, *a, **k))
+    subjects = [Subject("teacher", teacher.model, tokenizer, 300), student]
+    once = measures.evaluate(subjects, held_out, teacher=teacher)
+    assert read == [student.model] * 3
+    again = measures.evaluate([replace(subjects[0], model=copy.deepcopy(teacher.model))], held_out)
+    assert values(again, "teacher").items() <= values(once, "teacher").items()
 
 
 def test_rows_say_whose_when_and_of_what(measures, held_out, student):
