@@ -28,6 +28,12 @@ def spanned(signal: Signal, batch: Batch) -> Spanned:
     return Spanned(ours, theirs, count, _firsts(ours, count), signal, _firsts(theirs, count), spans.teacher_targets)
 
 
+def token_by_token(signal: Signal, batch: Batch) -> Spanned:
+    """Of equal tokenizers: every token is a group."""
+    each = torch.arange(batch.tokens, device=batch.targets.device)
+    return Spanned(each, each, batch.tokens, each, signal, each, batch.targets)
+
+
 def groups(student: tuple[Tensor, Tensor, Tensor], teacher: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """The group of every token, -1 for those in none.
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from distill.alignment.alignment import Alignment, Spelling
-from distill.alignment.groups import spanned
+from distill.alignment.groups import spanned, token_by_token
 from distill.alignment.matched import Match, Matched, at_group_starts
 from distill.alignment.tally import HeardTally
 from distill.signals.softening import log_probabilities
@@ -49,10 +49,8 @@ class Sorted(Alignment):
     def align(self, signal: Signal | None, batch: Batch) -> Signal | None:
         if signal is None:
             return signal
-        if batch.spans is None:
-            return signal
-        told = spanned(signal, batch)
-        match = at_group_starts(told) if self.match == "spans" else by_index(told, batch)
+        told = spanned(signal, batch) if batch.spans else token_by_token(signal, batch)
+        match = by_index(told, batch) if self.match == "index" and batch.spans else at_group_starts(told)
         self.tally.add(match.heard)
         return SortedSignal(match, self.vocabulary)
 
