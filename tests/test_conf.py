@@ -1,8 +1,8 @@
 """Every yaml that can be chosen composes, and every key of it binds to the constructor it goes to.
 
-Found by looking: a new choice is tried without a line here. A choice that needs a value from the person (``???``) is
-given one; a choice of a group that no root lists is put where a comment of its group says it goes
-(``+weight@objective.losses.kd.weight=linear``).
+Found by looking: a new choice is tried without a line here. Where it cannot stand alone, what the refusal says is done
+(``add student.attention=eager``, a value for a missing key), so that remedies are tried too. A choice of a group that
+no root lists is put where a comment in ``conf`` says it goes (``+weight@objective.losses.kd.weight=linear``).
 """
 
 import re
@@ -19,24 +19,21 @@ from distill.errors import BadInput
 
 ROOTS = sorted(path.stem for path in CONF.glob("*.yaml"))
 """Verbs that have a config."""
-LOSSES = "+loss@objective.losses.tried={}"
-MISSING = re.compile(r"^\S+ ([\w.]+): is missing", re.MULTILINE)
-"""The key of a fault that only asks for a value."""
-EAGER = ("teacher.attention=eager", "student.attention=eager")
-BESIDE = {
-    ("train", "teacher=none"): ("control=none", "objective=cross_entropy"),
-    ("train", "objective=tinybert"): EAGER,
-    ("train", "objective=minilm"): EAGER,
-    ("train", LOSSES.format("attention_maps")): EAGER,
-    ("train", LOSSES.format("attention_scores")): EAGER,
-}
-"""What a choice cannot be without."""
+MISSING = re.compile(r"^\S+ ([\w.]+): is missing")
+OVERRIDE = re.compile(r"(?<![\w.])\+?[\w./@]+=[^\s,;()]+")
+REMOVAL = re.compile(r"~[\w.]+")
+ROUNDS = 3
 
 
 def choices() -> list[tuple[str, str]]:
-    """Every root and override that puts a choice where it belongs."""
+    """Every root and command line that puts a choice where it belongs."""
     sources = Sources()
-    return [pair for group in sources.groups for name in sources.options(group) for pair in mounted(group, name)]
+    return [pair for group in sources.groups for name in sources.options(group) for pair in placed(group, name)]
+
+
+def placed(group: str, name: str) -> list[tuple[str, str]]:
+    roots = [root for root in ROOTS if group in listed(root)]
+    return [(root, f"{group}={name}") for root in roots] or [("train", f"{mount(group)}{name}")]
 
 
 def listed(root: str) -> set[str]:
@@ -45,29 +42,36 @@ def listed(root: str) -> set[str]:
     return {next(iter(entry)).removeprefix("/") for entry in entries if isinstance(entry, dict)}
 
 
-def mounted(group: str, name: str) -> list[tuple[str, str]]:
-    roots = [root for root in ROOTS if group in listed(root)]
-    if roots:
-        return [(root, f"{group}={name}") for root in roots]
+def mount(group: str) -> str:
+    """The overrides that put a choice of a group which no root lists where it belongs, up to the choice."""
     if group == "loss":
-        return [("train", LOSSES.format(name))]
-    for path in sorted((CONF / group).rglob("*.yaml")):
-        found = re.search(rf"\+{group}@([\w.]+)=", path.read_text(encoding="utf-8"))
-        if found:
-            return [("train", f"+{group}@{found[1]}={name}")]
-    raise AssertionError(f"no root lists conf/{group}, and no comment in it says +{group}@WHERE=…")
+        return "+loss@objective.losses.tried="
+    for path in sorted(CONF.rglob("*.yaml")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if found := re.search(rf"(?:(?:\S+=\S+ )*)\+?\b{group}@[\w.]+=", line.partition("#")[2]):
+                return found[0]
+    return f"{group}@NOWHERE="  # fails, and names the group
 
 
 def composed(root: str, *overrides: str) -> None:
-    """Composes, with a value for each key that asks for one."""
-    asked: list[str] = []
-    try:
-        compose(Arguments(root, overrides=overrides))
-    except BadInput as refusal:
-        asked = MISSING.findall(str(refusal))
-        if not asked:
-            raise
-    compose(Arguments(root, overrides=(*overrides, *(f"{key}=somewhere" for key in asked))))
+    """Composes, after what refusals ask for."""
+    for _ in range(ROUNDS):
+        try:
+            compose(Arguments(root, overrides=overrides))
+        except BadInput as refusal:
+            asked = [override for line in str(refusal).split("\n") for override in remedy(line)]
+            if not asked:
+                raise
+            overrides = (*overrides, *(override for override in asked if override not in overrides))
+    compose(Arguments(root, overrides=overrides))
+
+
+def remedy(line: str) -> list[str]:
+    """What one line of a refusal says to do."""
+    if missing := MISSING.search(line):
+        return [f"{missing[1]}=somewhere"]
+    said = line.partition(";")[2]
+    return REMOVAL.findall(said) or OVERRIDE.findall(said.partition(" or ")[0])
 
 
 @pytest.mark.parametrize("root", ROOTS)
@@ -75,9 +79,9 @@ def test_a_root_composes(root: str) -> None:
     composed(root)
 
 
-@pytest.mark.parametrize(("root", "override"), choices())
-def test_a_choice_composes_and_binds(root: str, override: str) -> None:
-    composed(root, override, *BESIDE.get((root, override), ()))
+@pytest.mark.parametrize(("root", "overrides"), choices())
+def test_a_choice_composes_and_binds(root: str, overrides: str) -> None:
+    composed(root, *overrides.split())
 
 
 @pytest.mark.parametrize("root", ROOTS)
