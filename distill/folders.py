@@ -33,7 +33,7 @@ from transformers import (
 )
 
 from distill.errors import BadInput
-from distill.wheels import converted, folder_in_wheel, without_bars
+from distill.wheels import converted, folder_in_wheel, quiet
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def load_causal_lm(path: str, dtype: Precision = "float32", attention: Attention
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise BadInput(path, "is no causal language model", value=config.model_type)
     try:
-        with without_bars(Path(path).is_dir()):
+        with quiet(bars=not Path(path).is_dir()):
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 path,
                 config=copy.deepcopy(config),  # a model keeps and changes the config it is given
@@ -266,4 +266,6 @@ def _refuse_non_finite(path: str, model: PreTrainedModel) -> None:
 
 def _first_line(problem: BaseException) -> str:
     text = str(problem).strip()
+    if "ignore_mismatched_sizes" in text:  # transformers' own words point at a report that ``quiet`` leaves out
+        return "weights have other shapes than its config.json says"
     return text.splitlines()[0][:200] if text else type(problem).__name__

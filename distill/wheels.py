@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as bars
+from transformers.utils import logging as reports
 
 from distill.errors import BadInput
 from distill.storage import find_fault, sweep_drafts, unwritable, write_folder
@@ -90,23 +90,26 @@ def default_cache() -> Path:
 
 
 @contextmanager
-def without_bars(wanted: bool = True) -> Iterator[None]:
-    """Reading a local file needs no progress bar of transformers' own; a download does."""
-    showing = bars.is_progress_bar_enabled()
-    if wanted:
-        bars.disable_progress_bar()
+def quiet(bars: bool = False) -> Iterator[None]:
+    """transformers without its report on what it loaded, which is told in one line here, and without progress bars
+    unless a download may want them."""
+    showing, level = reports.is_progress_bar_enabled(), reports.get_verbosity()
+    reports.set_verbosity(logging.CRITICAL)
+    if not bars:
+        reports.disable_progress_bar()
     try:
         yield
     finally:
+        reports.set_verbosity(level)
         if showing:
-            bars.enable_progress_bar()
+            reports.enable_progress_bar()
 
 
 def _convert(file: Path, draft: Path) -> None:
     if missing := [name for name in ("gguf", "accelerate") if importlib.util.find_spec(name) is None]:
         raise BadInput(str(file), f"needs {' and '.join(missing)} to be read", remedy="pip install 'distill-lab[gguf]'")
     try:
-        with without_bars():
+        with quiet():
             tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
             model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     except Exception as problem:  # the reader raises what it likes at a file that is no GGUF
@@ -115,6 +118,6 @@ def _convert(file: Path, draft: Path) -> None:
     for mark in ("hf_quantizer", "is_quantized", "quantization_method"):
         vars(model).pop(mark, None)
     vars(model.config).pop("quantization_config", None)
-    with without_bars():
+    with quiet():
         model.save_pretrained(draft)
         tokenizer.save_pretrained(draft)

@@ -165,12 +165,14 @@ def test_good_folder_is_used(good):
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_broken_folder_is_refused(fault, good, tmp_path):
+def test_broken_folder_is_refused(fault, good, tmp_path, capfd):
     folder, canary = tmp_path / "broken", tmp_path / "canary"
     shutil.copytree(good, folder)
     BROKEN[fault](folder, canary)
+    capfd.readouterr()
     with pytest.raises(BadInput) as refusal:
         use(str(folder))
+    assert capfd.readouterr() == ("", "")  # no library says more than the one line
     assert refusal.value.code == 2
     assert "\n" not in str(refusal.value)
     assert str(folder) in str(refusal.value)
