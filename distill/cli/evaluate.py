@@ -96,7 +96,7 @@ def _measured(target: Target, parts: "Parts", plugins: tuple[str, ...], console:
     subjects = [*parts.subjects(), *(load_subject(name, target, parts) for name in target.models)]
     with console.status(f"measuring {', '.join(subject.name for subject in subjects)}"):
         prompts = parts.data.prompts(evaluation.prompts)
-        return evaluation.evaluate(subjects, parts.data.test_batches(), prompts, parts.teacher, parts.seed)
+        return evaluation.evaluate(subjects, parts.data.test_batches(), prompts, parts.teacher.exact, parts.seed)
 
 
 def _folder(target: Target, parts: "Parts", own: Path) -> Path:

@@ -25,12 +25,14 @@ class Shelved:
     Attributes:
         folder: its own.
         told: what its key is made of; empty if that file is damaged.
+        source: where the teacher was found when the store was made.
         bytes: on disk, the head included.
         used: when a process last opened it, seconds since the epoch.
     """
 
     folder: Path
     told: Mapping[str, Any]
+    source: str
     bytes: int
     used: float
 
@@ -64,14 +66,16 @@ def shelf(root: Path) -> list[Shelved]:
 
 def _seen(folder: Path) -> Shelved:
     try:
-        told = (read_json(folder / TOLD) or {}).get("told")
+        about = read_json(folder / TOLD) or {}
     except BadInput:  # damaged: still to be listed, and to be removed
-        told = None
+        about = {}
+    told, source = about.get("told"), about.get("source")
     sizes = []
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):  # a writer is at work
             sizes.append(path.stat().st_size if path.is_file() else 0)
-    return Shelved(folder, told if isinstance(told, dict) else {}, sum(sizes), (folder / TOLD).stat().st_mtime)
+    used = (folder / TOLD).stat().st_mtime
+    return Shelved(folder, told if isinstance(told, dict) else {}, str(source or "unknown"), sum(sizes), used)
 
 
 def _held(path: Path) -> bool:

@@ -57,7 +57,8 @@ class Store:
     Args:
         root: the folder of all stores.
         told: what decides the rows, as plain values.
-        shard_bytes: of a shard at most, one row more or less.
+        shard_bytes: of a shard at most, one batch more or less.
+        source: where the teacher lies, for whoever lists the stores; no part of the key.
 
     Attributes:
         damaged: shards found to be damaged and removed; their rows are missing again.
@@ -66,7 +67,9 @@ class Store:
         ResourceStop: the folder cannot be written.
     """
 
-    def __init__(self, root: Path, told: Mapping[str, Any], shard_bytes: int = SHARD_BYTES) -> None:
+    def __init__(
+        self, root: Path, told: Mapping[str, Any], shard_bytes: int = SHARD_BYTES, source: str | None = None
+    ) -> None:
         self.key, self.told, self.shard_bytes = key_of(told), dict(told), shard_bytes
         self.folder = root / self.key[:32]
         self.damaged = 0
@@ -84,7 +87,8 @@ class Store:
             weakref.finalize(self, _leave, self._use)
             (self.folder / SHARDS).mkdir(parents=True, exist_ok=True)
             if not (self.folder / TOLD).exists():
-                write_json(self.folder / TOLD, {"format": FORMAT, "key": self.key, "told": self.told})
+                about = {"format": FORMAT, "key": self.key, "source": source, "told": self.told}
+                write_json(self.folder / TOLD, about)
             os.utime(self.folder / TOLD)  # when it was last used, for whoever prunes
 
     # ---------------------------------------------------------------------------------------------------- reading

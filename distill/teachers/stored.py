@@ -111,7 +111,7 @@ class Stored(Teacher):
     @cached_property
     def store(self) -> Store:
         """Opened when it is first needed, after ``share``."""
-        return Store(self.root, self.told, self.shard_bytes)
+        return Store(self.root, self.told, self.shard_bytes, self.folder)
 
     def teach(self, batch: Batch, request: Request) -> Signal:
         """What the source said about this batch, now or at any time before.

@@ -44,6 +44,10 @@ class KeptDraws(Kept):
     def tied(self) -> float:
         return self.temperature
 
+    @property
+    def bound(self) -> float:
+        return 0.1  # a draw that falls on the border of two tokens may fall on the other side of it
+
     def bytes_per_token(self, room: Room) -> float:
         several = min(self.draws, room.vocabulary)
         return (

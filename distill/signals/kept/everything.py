@@ -27,6 +27,10 @@ class KeptLogits(Kept):
     def columns(self, room: Room) -> list[Column]:
         return [Column("<f4" if self.dtype == "float32" else "<f2", room.vocabulary)]
 
+    @property
+    def bound(self) -> float:
+        return {"float32": 1e-4, "float16": 1e-2}[self.dtype]
+
     def bytes_per_token(self, room: Room) -> float:
         return sum(column.bytes for column in self.columns(room))
 

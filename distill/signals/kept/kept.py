@@ -59,6 +59,11 @@ class Kept(ABC):
         """The only temperature at which it can be asked; None for every one."""
         return None
 
+    @property
+    @abstractmethod
+    def bound(self) -> float:
+        """How far a token's distribution may be from the teacher's at its own temperature, or 1: total variation."""
+
     @abstractmethod
     def bytes_per_token(self, room: Room) -> float:
         """Of a row, its name and checksums left out; of a kind without a fixed size, the most."""

@@ -43,6 +43,10 @@ class KeptTopK(Kept):
     def tied(self) -> float:
         return self.temperature
 
+    @property
+    def bound(self) -> float:
+        return {"float32": 1e-4, "float16": 1e-2}[self.dtype]
+
     def bytes_per_token(self, room: Room) -> float:
         return sum(column.bytes for column in self.columns(room))
 

@@ -39,6 +39,10 @@ class KeptStates(Kept):
         states = Column(NUMPY[self.dtype], room.width)
         return [Column("<f4"), states] if self.dtype == "int8" else [states]
 
+    @property
+    def bound(self) -> float:
+        return {"float32": 1e-4, "float16": 1e-2, "bfloat16": 6e-2, "int8": 0.5}[self.dtype]
+
     def bytes_per_token(self, room: Room) -> float:
         return sum(column.bytes for column in self.columns(room))
 

@@ -1,0 +1,110 @@
+"""What a signal is after it was written down and read again: the same bits, or as near as its dtype says."""
+
+import pytest
+import torch
+
+from distill.errors import BadInput, NumericalStop
+from distill.signals.dense import Dense
+from distill.signals.hidden import Hidden
+from distill.signals.kept.draws import KeptDraws
+from distill.signals.kept.everything import KeptLogits
+from distill.signals.kept.kept import Room, Span
+from distill.signals.kept.likeliest import KeptTopK
+from distill.signals.kept.states import KeptStates
+from distill.types import Head, Outputs
+
+V, D, N = 300, 24, 700
+ROOM = Room(V, D)
+SPANS = [Span(0, 100, b"a" * 20), Span(100, 101, b"b" * 20), Span(101, 600, b"c" * 20), Span(600, N, b"d" * 20)]
+CPU = torch.device("cpu")
+HEADED = [KeptStates(dtype) for dtype in ("float32", "float16", "bfloat16", "int8")]
+OTHERS = [
+    KeptLogits("float32"),
+    KeptLogits("float16"),
+    KeptTopK(8),
+    KeptTopK(8, 2.0, "float32"),
+    KeptTopK(1000),
+    KeptDraws(20),
+]
+
+
+def teacher(scale: float = 1.0) -> Hidden:
+    generator = torch.Generator().manual_seed(0)
+    states = scale * torch.randn(N, D, generator=generator)
+    head = Head(torch.randn(V, D, generator=generator) * 0.5)
+    return Hidden(states, head, Outputs(states, head))
+
+
+def back(kind, signal, order=(0, 1, 2, 3)):
+    rows = kind.write(signal, SPANS, ROOM)
+    spans = [SPANS[i] for i in order]
+    views = [memoryview(rows[i]) for i in order]
+    return kind.read(views, [s.stop - s.start for s in spans], ROOM, signal.head, CPU), torch.cat(
+        [torch.arange(s.start, s.stop) for s in spans]
+    )
+
+
+def test_float32_gives_back_the_same_bits():
+    signal = teacher()
+    states, _ = back(HEADED[0], signal)
+    assert torch.equal(states.hidden, signal.hidden)
+    dense, _ = back(OTHERS[0], signal)
+    for start in range(0, N, 256):
+        rows = slice(start, start + 256)
+        assert torch.equal(dense.chunk(rows)[0], signal.chunk(rows)[0])
+
+
+@pytest.mark.parametrize("kind", [*HEADED, *OTHERS[:5]], ids=lambda k: f"{type(k).__name__}-{k.dtype}")
+def test_a_token_is_within_its_bound(kind):
+    signal = teacher()
+    kept, _ = back(kind, signal)
+    temperature = kind.tied or 1.0
+    live = torch.cat([signal.chunk(slice(start, start + 256))[0].clone() for start in range(0, N, 256)])
+    log_p, log_q = kept.pair(kept.chunk(slice(None)), live, temperature)
+    gap = 0.5 * (log_p.exp() - log_q.exp()).abs().sum(-1)
+    assert gap.max() <= kind.bound
+
+
+@pytest.mark.parametrize("kind", [*HEADED, *OTHERS], ids=lambda k: "-".join(map(str, k.told.values())))
+def test_samples_are_read_in_any_company(kind):
+    """Rows in another order, and one twice, say the same about the same tokens."""
+    signal = teacher()
+    straight, _ = back(kind, signal)
+    shuffled, places = back(kind, signal, [2, 0, 3, 2, 1])
+    rows = slice(0, len(places))
+    logits = torch.zeros(len(places), V)
+    ours = shuffled.pair(shuffled.chunk(rows), logits, kind.tied or 1.0)[0]
+    moved = straight.at(places)
+    theirs = moved.pair(moved.chunk(rows), logits, kind.tied or 1.0)[0]
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [*HEADED, *OTHERS[:5]], ids=lambda k: "-".join(map(str, k.told.values())))
+def test_the_size_is_the_one_that_is_told(kind):
+    rows = kind.write(teacher(), SPANS, ROOM)
+    assert sum(map(len, rows)) == N * kind.bytes_per_token(ROOM)
+
+
+def test_draws_are_smaller_than_told_and_a_function_of_the_sample():
+    kind = KeptDraws(20)
+    rows = kind.write(teacher(), SPANS, ROOM)
+    assert sum(map(len, rows)) <= N * kind.bytes_per_token(ROOM)
+    alone = kind.write(teacher(), SPANS[2:3], ROOM)
+    assert alone[0] == rows[2]
+    assert KeptDraws(20, seed=1).write(teacher(), SPANS[2:3], ROOM) != alone
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(BadInput, match="too large for float16"):
+        KeptStates("float16").write(teacher(1e6), SPANS, ROOM)
+    KeptStates("bfloat16").write(teacher(1e6), SPANS, ROOM)
+    with pytest.raises(BadInput, match="no final state"):
+        KeptStates().write(Dense(torch.zeros(N, V)), SPANS, ROOM)
+
+
+@pytest.mark.parametrize("kind", [HEADED[1], OTHERS[1], OTHERS[2], OTHERS[5]], ids=lambda k: type(k).__name__)
+def test_nan_is_not_kept(kind):
+    signal = teacher()
+    signal.hidden[613, 3] = torch.nan
+    with pytest.raises(NumericalStop, match=SPANS[3].name.hex()[:12]):
+        kind.write(signal, SPANS, ROOM)
