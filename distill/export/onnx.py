@@ -1,0 +1,210 @@
+"""An ONNX graph with keys and values as inputs and outputs, in float32 or with int8 weights, and a script that runs it.
+
+    input_ids (B, S), past.i.key, past.i.value (B, H, P, D / H)  ->  logits (B, S, V), present.i.key, present.i.value
+
+One graph reads a prompt (P = 0) and writes on. The head is cut to the ids that mean something. What the exporter notes
+beside each node (stack traces with the paths of this machine) is removed.
+
+Left out on purpose: optimum, which does not fit transformers 5, and int4, which ONNX Runtime has operators of its own
+for.
+"""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel
+
+from distill.errors import BadInput
+from distill.evaluation.subject import Subject
+from distill.export.export import Bound, Export, Opened
+from distill.export.onnx_runner import OnnxRunner
+from distill.models import head, shape
+from distill.types import Head
+from distill.wheels import quiet
+
+FILE, SCRIPT = "model.onnx", "generate.py"
+LARGEST = 1_900_000_000
+"""Bytes of weights inside one file; protobuf ends at 2 GiB, so more go into a file beside it."""
+GENERATE = '''\
+"""python generate.py "Once upon a time" [tokens]   (pip install onnxruntime tokenizers): greedy, with the cache."""
+import sys
+from pathlib import Path
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+HERE, END = Path(__file__).parent, {end}
+tokenizer = Tokenizer.from_file(str(HERE / "tokenizer.json"))
+session = onnxruntime.InferenceSession(str(HERE / "{file}"), providers=["CPUExecutionProvider"])
+shapes = {{one.name: one.shape for one in session.get_inputs() if one.name != "input_ids"}}
+past = {{name: np.zeros((1, shape[1], 0, shape[3]), np.float32) for name, shape in shapes.items()}}
+given = tokenizer.encode(sys.argv[1] if len(sys.argv) > 1 else "Once upon a time").ids
+written = []
+while len(written) < (int(sys.argv[2]) if len(sys.argv) > 2 else 40):
+    logits, *present = session.run(None, {{"input_ids": np.array([given], np.int64), **past}})
+    past, given = dict(zip(past, present)), [int(logits[0, -1].argmax())]
+    if given[0] == END:
+        break
+    written += given
+print(tokenizer.decode(written))
+'''
+
+
+class Onnx(Export):
+    """ONNX with a cache, float32 or dynamic int8, run by ONNX Runtime from a script of 20 lines beside it.
+
+    Args:
+        bound: of the re-check.
+        weights: ``int8`` stores matrices in 8 bits and rounds what they are multiplied with as it comes.
+        per_channel: a scale for each column of a matrix instead of one for all of it.
+    """
+
+    format: ClassVar[str] = "onnx"
+
+    def __init__(
+        self, bound: Bound, weights: Literal["float32", "int8"] = "float32", per_channel: bool = False
+    ) -> None:
+        self.bound, self.weights, self.per_channel = bound, weights, per_channel
+
+    @property
+    def label(self) -> str:
+        return "onnx" if self.weights == "float32" else f"onnx-{self.weights}"
+
+    def check(self, student: Subject) -> None:
+        if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
+            reason = f"needs {', '.join(missing)}"
+            raise BadInput("export", reason, value=self.label, remedy="pip install 'distill-lab[onnx]'")
+        if not student.tokenizer.is_fast:
+            reason = "its tokenizer has no tokenizer.json, which the script beside the file reads"
+            raise BadInput("export", reason, value=self.label, remedy="use a fast tokenizer")
+
+    def write(self, student: Subject, folder: Path) -> str:
+        with _silent(), quiet():
+            if self.weights == "float32":
+                _save(student, folder / FILE)
+            else:
+                with tempfile.TemporaryDirectory(dir=folder) as draft:
+                    _save(student, Path(draft) / FILE, tied=False)
+                    self._quantise(student, Path(draft) / FILE, folder / FILE)
+            student.tokenizer.save_pretrained(folder)
+        student.model.config.save_pretrained(folder)
+        end = student.tokenizer.eos_token_id
+        told = GENERATE.format(end=end if isinstance(end, int) else None, file=FILE)
+        (folder / SCRIPT).write_text(told, encoding="utf-8")
+        return FILE
+
+    def open(self, folder: Path, student: Subject) -> Opened:
+        return Opened(OnnxRunner(folder, torch.get_num_threads()), "ONNX Runtime")
+
+    def usage(self, file: str) -> str:
+        return f'```sh\npip install onnxruntime tokenizers\npython {SCRIPT} "Once upon a time" 40\n```'
+
+    def _quantise(self, student: Subject, source: Path, file: Path) -> None:
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        quantize_dynamic(
+            str(source),
+            str(file),
+            weight_type=QuantType.QInt8,
+            per_channel=self.per_channel,
+            use_external_data_format=_bytes(student.model) // 4 > LARGEST,
+        )
+
+
+class _Step(nn.Module):
+    """One call of the model: some ids and the cache before them, logits and the cache after them.
+
+    A head that is tied to the embedding stays so in float32, and is written twice where it is quantised: the quantiser
+    looks for matrices that are multiplied, and would leave a shared one to be widened at every start.
+    """
+
+    def __init__(self, model: PreTrainedModel, vocabulary: int, tied: bool) -> None:
+        super().__init__()
+        self.body, told = model.base_model, head(model)
+        self.weight = told.weight if tied else told.weight.detach().clone()
+        self.bias, self.scale, self.softcap = told.bias, told.scale, told.softcap
+        self.vocabulary = vocabulary
+
+    def forward(self, input_ids: Tensor, past: list[Tensor]) -> tuple[Tensor, ...]:
+        cache: Any = DynamicCache(list(zip(past[0::2], past[1::2], strict=True)))
+        told = self.body(input_ids=input_ids, past_key_values=cache, use_cache=True)
+        logits = Head(self.weight, self.bias, self.scale, self.softcap).logits(told.last_hidden_state)
+        return logits[..., : self.vocabulary], *(half for layer in cache.layers for half in (layer.keys, layer.values))
+
+
+def _save(student: Subject, file: Path, tied: bool = True) -> None:
+    model = student.model
+    model.eval()
+    places, past = _past(model)
+    ids = torch.zeros(2, 3, dtype=torch.long)  # (B, S): sizes of 0 and 1 would be taken for constants
+    free = torch.export.Dim.DYNAMIC
+    try:
+        with torch.no_grad():
+            program = torch.onnx.export(
+                _Step(model, student.vocabulary, tied).eval(),
+                (ids, past),
+                dynamic_shapes=({0: free, 1: free}, [{0: free, 2: free} for _ in past]),
+                input_names=["input_ids", *(f"past.{place}" for place in places)],
+                output_names=["logits", *(f"present.{place}" for place in places)],
+                dynamo=True,
+                verbose=False,
+            )
+    except Exception as problem:  # the exporter raises what it likes at an architecture that it cannot follow
+        reason = f"torch.onnx cannot export this {model.config.model_type} ({str(problem).splitlines()[0][:200]})"
+        raise BadInput("export", reason, remedy="use export=huggingface or export=gguf") from problem
+    assert program is not None
+    program.save(str(file), external_data=_bytes(model) > LARGEST)
+    _clean(file)
+
+
+def _past(model: PreTrainedModel) -> tuple[list[str], list[Tensor]]:
+    """Names and examples (B, H, P, D / H) of keys and values, read off a real pass; its length is another than S."""
+    with torch.no_grad():
+        told = model.base_model(input_ids=torch.zeros(2, 5, dtype=torch.long), use_cache=True)
+    layers = told.past_key_values.layers
+    names = [f"{i}.{half}" for i in range(len(layers)) for half in ("key", "value")]
+    return names, [half for layer in layers for half in (layer.keys, layer.values)]
+
+
+def _clean(file: Path) -> None:
+    """Readable names of sizes; no stack traces, which are larger than a small model and tell of this machine."""
+    import onnx
+
+    graph = onnx.load(str(file), load_external_data=False)
+    sizes = ("batch", "", "past", "")
+    for one in (*graph.graph.input, *graph.graph.output):
+        names = ("batch", "sequence", "") if one.name in ("input_ids", "logits") else sizes
+        for size, name in zip(one.type.tensor_type.shape.dim, names, strict=False):
+            if name and size.HasField("dim_param"):
+                size.dim_param = "past_and_sequence" if one.name.startswith("present") and name == "past" else name
+    del graph.graph.value_info[:]
+    told = [graph, graph.graph, *graph.graph.node, *graph.graph.initializer, *graph.graph.input, *graph.graph.output]
+    for one in (*told, *graph.functions, *(node for function in graph.functions for node in function.node)):
+        one.ClearField("doc_string")
+        one.ClearField("metadata_props")
+    onnx.save(graph, str(file))
+
+
+def _bytes(model: PreTrainedModel) -> int:
+    return 4 * shape(model).parameters
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """The exporter warns of packages that are not there, and the quantiser of a step that changes nothing here."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
