@@ -3,7 +3,8 @@
 Read off the tokenizer's own files: byte-level BPEs write a byte as a printable character, SentencePiece writes a space
 as ▁ and a byte as <0x0A>. Where what the tokens spell is not the text (a normaliser changed it, or the tokens of some
 other family spell it otherwise), places are taken from the characters that the tokenizer says it covered; then a token
-that ends inside a character has no place, because no one can tell at which of its bytes it ends.
+that ends inside a character has no place, because no one can tell at which of its bytes it ends, and neither has one
+before characters that no token covers, unless they are white space, which counts for the token behind it.
 """
 
 import json
@@ -61,8 +62,9 @@ def _ends_by_characters(text: str, offsets: np.ndarray) -> np.ndarray:
     sizes = np.fromiter((len(character.encode("utf-8")) for character in text), np.int64, len(text))
     upto = np.concatenate([[0], np.cumsum(sizes)])  # (characters + 1,)
     ends = np.maximum.accumulate(offsets[:, 1])
-    inside = np.append(offsets[1:, 0] < ends[:-1], False)
-    return np.where(inside, NOWHERE, upto[ends])
+    following = np.append(offsets[1:, 0], len(text))  # (tokens,) where the next token begins
+    unknown = [after < end or bool(text[end:after].strip()) for end, after in zip(ends, following, strict=True)]
+    return np.where(unknown, NOWHERE, upto[ends])
 
 
 def _decoders(tokenizer: PreTrainedTokenizerBase) -> set[str]:
