@@ -12,7 +12,8 @@ are read long after that, and a page may rot in between. What a file says about 
 size before anything is read by it, so no header makes a reader allocate more than the file has. Nothing in it is
 executable: numbers and one small JSON object.
 
-Left out on purpose: compression; ``benchmarks/store.py`` says what it would save.
+Left out on purpose: compression (``benchmarks/store.py`` says what it would save), and a file that somebody else cuts
+short while it is mapped, which ends the process.
 """
 
 import hashlib
