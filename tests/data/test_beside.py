@@ -84,7 +84,9 @@ def test_bytes_are_those_between_the_edges(make, tokenizer, other):
     spans = make(tokenizer, other).batch(0).spans
     spelt = spelling(other)
     spelled = sum(len(spelt[index] or b"") for index in spans.teacher_targets.tolist())
-    assert abs(spelled - spans.teacher_bytes) <= 3 * 4  # a character that a piece's edge cuts counts for its first token
+    assert (
+        abs(spelled - spans.teacher_bytes) <= 3 * 4
+    )  # a character that a piece's edge cuts counts for its first token
 
 
 def test_a_document_begins_for_each_as_its_tokenizer_does_it(make, tokenizer, other):
