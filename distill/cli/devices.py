@@ -34,7 +34,7 @@ def device_count(composed: Composed) -> int:
     if isinstance(count, str) and count.isdigit():
         count = int(count)
     if not isinstance(count, int) or count < 1:
-        reason = "one process is started a device, and it must be known how many"
+        reason = "one process is started a device, so the launcher must know how many"
         raise BadInput(_place(composed, "devices"), reason, value=devices, remedy="write trainer.devices=N")
     if count > 1 and isinstance(strategy, str) and any(word in strategy for word in IN_PROCESS):
         reason = "torchrun starts the ranks of a run"

@@ -39,9 +39,24 @@ def identity(composed: Composed) -> str:
     Left out: ``SHOWN_ONLY``, and parts whose class says ``only_shows = True``. Numbers are compared as numbers: the
     binding has already written ``1`` as ``1.0`` where a ``float`` is annotated, and JSON knows no ``1e-3``.
     """
-    matters = _matters(composed.config, "")
+    matters = _rows_of_a_step(_matters(composed.config, ""))
     text = json.dumps(matters, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _rows_of_a_step(config: dict[str, Any]) -> dict[str, Any]:
+    """How a step's rows are cut into micro-batches changes its memory, not what it learns."""
+    data, trainer = config.get("data"), config.get("trainer")
+    if not isinstance(data, dict) or not isinstance(trainer, dict):
+        return config
+    size, pieces = data.get("batch_size"), trainer.get("accumulate_grad_batches", 1)
+    if not isinstance(size, int) or not isinstance(pieces, int):
+        return config
+    return {
+        **config,
+        "data": {**data, "batch_size": size * pieces},
+        "trainer": {key: value for key, value in trainer.items() if key != "accumulate_grad_batches"},
+    }
 
 
 def _matters(value: Any, key: str) -> Any:

@@ -75,6 +75,7 @@ def told(plan: Plan) -> str:
     lines += [f"  {job.name}" for job in plan.jobs[:_SHOWN]]
     lines += [f"  … and {len(plan.jobs) - _SHOWN} more"] if len(plan.jobs) > _SHOWN else []
     lines += [f"{plan.repeated} combinations are a run already listed, and are run once"] if plan.repeated else []
+    lines += [f"left out {values}: {reason}" for values, reason in plan.unfit.items()]
     return "\n".join(lines)
 
 

@@ -7,8 +7,7 @@ of a sweep that want the same teacher wait for the one that trains it.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,11 @@ FORMAT = 1
 """Raised when the same recipe would make another teacher than before."""
 
 TEACHER = "teacher"
+WARMUP = 20
+HURRIED = 8
+EVALUATION_TOKENS = 10_000
+TRAINER = {"precision": "32-true", "accumulate_grad_batches": 1, "gradient_clip_val": 1.0}
+"""One way for every teacher: a sweep over the student's optimiser or precision must not sweep over teachers."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Recipe:
         student: a student's node: the model's sizes.
         steps: optimiser steps.
         learning_rate: peak.
+        batch_size: rows of a step; the student's may be another.
         share: of the text that it sees.
         seed: its own; every student's seed has the same teacher.
         tokenizer: the node of a recipe for one of its own; None takes the student's. Then the run needs an alignment
@@ -42,6 +47,7 @@ class Recipe:
     student: dict[str, Any]
     steps: Count
     learning_rate: Positive
+    batch_size: Count = 32
     share: Share = 1.0
     seed: Natural = 0
     tokenizer: dict[str, Any] | None = None
@@ -53,7 +59,7 @@ def raised(recipe: Recipe, config: Mapping[str, Any], tokenizer: Any, console: A
 
     Args:
         recipe: how to train it.
-        config: the run's, for its data, optimiser and trainer.
+        config: the run's, for its data, its device and its cache.
         tokenizer: the data's.
         console: where progress is shown.
     """
@@ -64,15 +70,12 @@ def raised(recipe: Recipe, config: Mapping[str, Any], tokenizer: Any, console: A
     from distill.training.comparison import without_teacher
     from distill.training.distiller import Distiller
     from distill.training.fit import Cadence, Fit
+    from distill.training.optim import AdamW
     from distill.training.randomness import reseed
 
-    own = {} if recipe.tokenizer is None else {"tokenizer": recipe.tokenizer}
-    length = recipe.sequence_length or config["data"]["sequence_length"]
-    data = instantiate({**config["data"], **own, "share": recipe.share, "seed": recipe.seed, "sequence_length": length})
-    tokenizer = data.prepare(None if own else tokenizer)
-    optim = {**config["optim"], "learning_rate": recipe.learning_rate}
-    key = _key(recipe, data.fingerprint, optim, {"batch_size": data.batch_size, **_arithmetic(config["trainer"])})
-    folder = Path(config["paths"]["cache"]).expanduser() / "nursery" / key
+    data = instantiate(_text(recipe, config["data"]))
+    tokenizer = data.prepare(None if recipe.tokenizer else tokenizer)
+    folder = Path(config["paths"]["cache"]).expanduser() / "nursery" / _key(recipe, data.fingerprint)
     if (folder / TEACHER).is_dir():
         return folder
     if is_rank():
@@ -82,24 +85,28 @@ def raised(recipe: Recipe, config: Mapping[str, Any], tokenizer: Any, console: A
     def make() -> Distiller:
         reseed(recipe.seed, 0)
         student = instantiate(recipe.student).build(tokenizer)
-        parts = (without_teacher(), NoTeacher(), Data(), Identity(), instantiate(optim))
+        parts = (without_teacher(), NoTeacher(), Data(), Identity(), AdamW(recipe.learning_rate, warmup=WARMUP))
         return Distiller(student, *parts, steps=recipe.steps, seed=recipe.seed)
 
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
-    if lock.is_locked or not _free(lock):
+    if not _free(lock):
         console.print("another run trains this teacher; waiting for it")
     with lock:
         if not (folder / TEACHER).is_dir():
             console.print(f"the teacher is trained once and kept in {folder}", soft_wrap=True)
-            cadence = Cadence(validate=max(recipe.steps // 8, 1), checkpoint=max(recipe.steps // 8, 1))
-            trainer = partial(instantiate(config["trainer"]))
-            Fit(folder, data, tokenizer, trainer, cadence, recipe.seed, console)(TEACHER, make)
+            eighth = max(recipe.steps // 8, 1)
+            trainer = instantiate({**config["trainer"], **TRAINER})
+            Fit(folder, data, tokenizer, trainer, Cadence(eighth, eighth), recipe.seed, console)(TEACHER, make)
     return folder
 
 
-def recipe_of(teacher: Mapping[str, Any]) -> Recipe | None:
+def recipe_of(teacher: Mapping[str, Any], hurried: bool = False) -> Recipe | None:
     """The recipe in a teacher's config, if it has to be trained first.
+
+    Args:
+        teacher: its node.
+        hurried: a debug run wants a teacher in seconds, not a good one.
 
     Raises:
         BadInput: the recipe has unknown or missing keys.
@@ -107,22 +114,25 @@ def recipe_of(teacher: Mapping[str, Any]) -> Recipe | None:
     if teacher.get("path") is not None or not teacher.get("recipe"):
         return None
     try:
-        return Recipe(**teacher["recipe"])
+        recipe = Recipe(**teacher["recipe"])
+        return replace(recipe, steps=min(recipe.steps, HURRIED)) if hurried else recipe
     except TypeError as problem:
         known = ", ".join(Recipe.__dataclass_fields__)
         raise BadInput("teacher.recipe", str(problem).partition(" ")[2], remedy=f"its keys are {known}") from None
 
 
-def _key(recipe: Recipe, fingerprint: str, optim: Mapping[str, Any], batch: Mapping[str, Any]) -> str:
+def _text(recipe: Recipe, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The run's text as the teacher sees it. What only concerns the student's steps does not make another teacher."""
+    own = {} if recipe.tokenizer is None else {"tokenizer": recipe.tokenizer}
+    length = recipe.sequence_length or data["sequence_length"]
+    told = {"share": recipe.share, "seed": recipe.seed, "batch_size": recipe.batch_size, "sequence_length": length}
+    return {**data, **own, **told, "evaluation_tokens": EVALUATION_TOKENS}
+
+
+def _key(recipe: Recipe, fingerprint: str) -> str:
     given = {name: value for name, value in recipe.__dict__.items() if value is not None}
-    told = {"format": FORMAT, "recipe": given, "data": fingerprint, "optim": optim, "batch": batch}
+    told = {"format": FORMAT, "recipe": given, "data": fingerprint}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _arithmetic(trainer: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the trainer changes the numbers."""
-    names = ("precision", "accumulate_grad_batches", "gradient_clip_val")
-    return {name: trainer.get(name) for name in names}
 
 
 def _free(lock: FileLock) -> bool:

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -21,7 +21,7 @@ from distill.cli.identity import identity
 from distill.cli.sources import Sources
 from distill.errors import BadInput, BadInputs
 from distill.secrets import redacted_command
-from distill.sweeps.expansion import Combination, expand
+from distill.sweeps.expansion import Combination, Expansion, expand
 from distill.sweeps.folder import SweepFolder
 from distill.sweeps.goal import Goal
 from distill.sweeps.job import Job
@@ -53,6 +53,7 @@ class Plan:
     swept: dict[str, list[str]]
     first: Composed
     repeated: int
+    unfit: dict[str, str] = field(default_factory=dict)
 
 
 def planned(arguments: Arguments) -> Plan:
@@ -63,16 +64,23 @@ def planned(arguments: Arguments) -> Plan:
     """
     _refuse_secrets(arguments)
     expansion = expand(arguments.overrides, Sources.of(arguments.config_dir, arguments.plugins).options)
-    runs = _composed(arguments, expansion.combinations)
-    first = next(iter(runs.values()))[0]
-    folder = SweepFolder(Path(first.config["paths"]["sweeps"]).expanduser() / sweep_name(first.config["name"], runs))
+    runs = _composed(arguments, expansion)
+    first = next(iter(runs.fit.values()))[0]
+    folder = SweepFolder(
+        Path(first.config["paths"]["sweeps"]).expanduser() / sweep_name(first.config["name"], runs.fit)
+    )
     known = _known_names(folder)
     smaller = _keeps_identity(arguments, first)
     jobs = []
-    for digest, (composed, combination) in runs.items():
+    for digest, (composed, combination) in runs.fit.items():
         name = known.get(digest) or run_name(combination.swept, digest)
         jobs.append(_job(composed, combination, arguments, folder, name, smaller))
-    return Plan(folder, jobs, dict(expansion.swept), first, len(expansion.combinations) - len(jobs))
+    repeated = len(expansion.combinations) - len(jobs) - len(runs.refused)
+    unfit = {
+        " ".join(f"{key}={combination.swept[key]}" for key in sorted(expansion.patterns)): str(several.faults[0])
+        for combination, several in runs.refused
+    }
+    return Plan(folder, jobs, dict(expansion.swept), first, repeated, unfit)
 
 
 def run_command(composed: Composed, arguments: Arguments, extra: list[str]) -> list[str]:
@@ -91,19 +99,34 @@ def run_command(composed: Composed, arguments: Arguments, extra: list[str]) -> l
     return [sys.executable, "-m", *ranks, "distill", composed.verb, *flags, *composed.overrides, *extra]
 
 
-def _composed(arguments: Arguments, combinations: list[Combination]) -> dict[str, tuple[Composed, Combination]]:
-    """Every distinct run by its identity."""
-    runs: dict[str, tuple[Composed, Combination]] = {}
-    faults: dict[str, BadInput] = {}
-    for combination in combinations:
+@dataclass
+class _Runs:
+    """The distinct runs by identity; what is wrong; and combinations of a pattern's values that do not fit."""
+
+    fit: dict[str, tuple[Composed, Combination]] = field(default_factory=dict)
+    faults: list[BadInput] = field(default_factory=list)
+    refused: list[tuple[Combination, BadInputs]] = field(default_factory=list)
+
+
+def _composed(arguments: Arguments, expansion: Expansion) -> _Runs:
+    """Every combination, composed and checked.
+
+    What was named must fit. A pattern (``glob(*)``) names whatever is there, so it stands for what fits: the rest is
+    left out and told, unless nothing is left.
+    """
+    runs = _Runs()
+    for combination in expansion.combinations:
         try:
             one = compose(replace(arguments, overrides=combination.overrides, multirun=False))
-            faults |= {str(fault): fault for fault in _unfit(one, combination)}
-            runs.setdefault(identity(one), (one, combination))
         except BadInputs as several:
-            faults |= {str(fault): fault for fault in several.faults}
-    if faults:
-        raise BadInputs(list(faults.values()))
+            runs.refused.append((combination, several))
+            continue
+        runs.faults += _unfit(one, combination)
+        runs.fit.setdefault(identity(one), (one, combination))
+    if not (runs.fit and expansion.patterns):
+        runs.faults += [fault for _, several in runs.refused for fault in several.faults]
+    if runs.faults:
+        raise BadInputs(list({str(fault): fault for fault in runs.faults}.values()))
     return runs
 
 

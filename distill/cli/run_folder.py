@@ -26,7 +26,7 @@ from distill.cli.devices import is_leader
 from distill.cli.identity import identity
 from distill.cli.provenance import gathered
 from distill.errors import BadInput, DistillError
-from distill.names import slug
+from distill.names import hashed
 from distill.secrets import redacted, redacted_command, redacted_text
 from distill.storage import read_json, write_json, write_text
 
@@ -49,7 +49,7 @@ class RunFolder:
         self.config, self.identity = redacted(composed.config), identity(composed)
         self.command = redacted_command(command)
         paths = composed.config["paths"]
-        named = f"{slug(composed.config['name'])}-{self.identity}"
+        named = hashed(composed.config["name"], self.identity)
         self.path = Path(paths["run"] or Path(paths["root"]) / named).expanduser()
         if is_leader():
             self._refuse_other()

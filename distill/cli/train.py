@@ -76,10 +76,13 @@ def run(arguments: Arguments) -> int:
         from distill.cli.plan import run_command
 
         return subprocess.run(run_command(composed, arguments, []), check=False).returncode
+    from distill.cli.estimate import estimate, refuse_hopeless
+
     folder = RunFolder(composed, arguments.command)
     if folder.done:
         print(f"{folder.path} is finished; this is its report")
     else:
+        refuse_hopeless(estimate(composed.config, arguments.plugins), str(folder.path))
         with folder.running():
             folder.note(differences=_differences(composed, arguments))
             _execute(composed.config, arguments.plugins, folder)

@@ -13,7 +13,7 @@ from typing import cast
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
 
 from distill.errors import BadInput, BadInputs
@@ -43,10 +43,12 @@ class Expansion:
     Attributes:
         swept: every swept key with its values, in the order given.
         combinations: the product, the last key fastest; exactly one when nothing is swept.
+        patterns: the swept keys whose values came from ``glob()``: whatever is there, rather than what was named.
     """
 
     swept: Mapping[str, list[str]]
     combinations: list[Combination]
+    patterns: frozenset[str] = frozenset()
 
 
 def expand(texts: Iterable[str], options: Callable[[str], list[str]]) -> Expansion:
@@ -63,6 +65,7 @@ def expand(texts: Iterable[str], options: Callable[[str], list[str]]) -> Expansi
     parser = OverridesParser.create(cast(ConfigLoader, _Groups(options)))
     lists: dict[str, list[str]] = {}
     swept: dict[str, list[str]] = {}
+    patterns: set[str] = set()
     for text in texts:
         try:
             override = parser.parse_overrides([text])[0]
@@ -78,6 +81,8 @@ def expand(texts: Iterable[str], options: Callable[[str], list[str]]) -> Expansi
             faults.append(BadInput(f"{PLACE} {key}", "given twice, and swept", value=text, remedy="give it once"))
         if override.is_sweep_override():
             swept[key] = values
+            if override.value_type is ValueType.GLOB_CHOICE_SWEEP:
+                patterns.add(key)
             lists[key] = [f"{override.get_key_element()}={value}" for value in values]
         else:
             lists[f"{key}#{len(lists)}" if key in lists else key] = [text]
@@ -86,7 +91,8 @@ def expand(texts: Iterable[str], options: Callable[[str], list[str]]) -> Expansi
         faults.append(BadInput(PLACE, f"{count} runs, more than {MOST}", remedy="sweep over fewer values"))
     if faults:
         raise BadInputs(faults)
-    return Expansion(swept, [_combination(swept, chosen) for chosen in itertools.product(*lists.values())])
+    combinations = [_combination(swept, chosen) for chosen in itertools.product(*lists.values())]
+    return Expansion(swept, combinations, frozenset(patterns))
 
 
 def _combination(swept: Mapping[str, list[str]], chosen: tuple[str, ...]) -> Combination:

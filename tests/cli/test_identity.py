@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from distill.cli.arguments import Arguments
+from distill.cli.arguments import Arguments, parse
 from distill.cli.compose import compose
 from distill.cli.identity import identity
 
@@ -98,3 +98,15 @@ def test_the_order_of_overrides_does_not_matter() -> None:
 
 def test_a_choice_and_its_keys_written_out_are_one_run() -> None:
     assert of("objective=forward_kl", "objective.temperature=2.0") == of("objective.temperature=2")
+
+
+def test_how_a_step_is_cut_into_micro_batches_is_no_other_run() -> None:
+    whole, halves, twice = (
+        identity(compose(parse(["train", *words])))
+        for words in (
+            ["data.batch_size=32"],
+            ["data.batch_size=16", "trainer.accumulate_grad_batches=2"],
+            ["data.batch_size=32", "trainer.accumulate_grad_batches=2"],
+        )
+    )
+    assert whole == halves != twice

@@ -194,3 +194,17 @@ def test_retry_takes_only_overrides_of_launcher_and_sweeper():
 def test_faults_are_one_type():
     with pytest.raises(BadInputs):
         planned(sweeping("seed=interval(0,1)"))
+
+
+def test_a_pattern_stands_for_what_fits_and_tells_what_does_not() -> None:
+    plan = planned(sweeping("loss@objective.losses.kd=glob(*)", "seed=0,1"))
+    chosen = {job.swept["loss@objective.losses.kd"] for job in plan.jobs}
+    assert {"forward_kl", "reverse_kl", "jensen_shannon"} <= chosen
+    assert "loss@objective.losses.kd=attention_maps" in plan.unfit
+    assert "attention=eager" in plan.unfit["loss@objective.losses.kd=attention_maps"]
+    assert len(plan.jobs) == 2 * len(chosen)
+    assert plan.repeated == 0
+
+
+def test_what_is_named_must_fit() -> None:
+    assert "attention=eager" in refusal("loss@objective.losses.kd=forward_kl,attention_maps")
