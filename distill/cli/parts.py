@@ -137,7 +137,7 @@ def gather(config: Mapping[str, Any], plugins: tuple[str, ...], console: "Consol
     with console.status("reading the data"):
         tokenizer = data.prepare(tokenizers.own_tokenizer(config))
     teacher, home = config["teacher"], None
-    recipe = nursery.recipe_of(speaker(teacher), hurried=config["debug"]["level"] == "fast")
+    recipe = nursery.recipe_of(speaker(teacher), hurried=(config.get("debug") or {}).get("level") == "fast")
     if recipe:
         home = nursery.raised(recipe, config, tokenizer, console)
         teacher = with_path(teacher, str(home / nursery.TEACHER))

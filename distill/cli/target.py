@@ -77,7 +77,9 @@ def gather_parts(target: Target, plugins: tuple[str, ...], console: "Console") -
     from distill.cli.parts import gather
 
     student = {"path": _first(target), "wheel": target.config["wheel"], "cache": target.config["paths"]["cache"]}
-    return gather({**target.config, "teacher": teacher_node(target, console), "student": student}, plugins, console)
+    alignment = None if target.run is None else target.run[1].get("alignment")  # a run's teacher may have other tokens
+    parts = {"teacher": teacher_node(target, console), "student": student, "alignment": alignment}
+    return gather({**target.config, **parts}, plugins, console)
 
 
 def teacher_node(target: Target, console: "Console") -> dict[str, Any]:
