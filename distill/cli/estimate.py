@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill.cli.build import instantiate
 from distill.cli.speaker import speaker
+from distill.cli.tokenizers import own_tokenizer
 from distill.errors import ResourceStop
 
 if TYPE_CHECKING:
@@ -118,13 +119,10 @@ def amount(count: float) -> str:
 
 def _vocabulary(config: Mapping[str, Any]) -> int:
     """Ids of the run's tokenizer: a pretrained model's own, else as many as the data's recipe trains."""
-    for part in ("student", "teacher"):
-        node = speaker(config[part])
-        if node.get("path") is not None:
-            from distill.folders import known_ids, load_tokenizer
+    from distill.folders import known_ids
 
-            return known_ids(load_tokenizer(_located(node)))
-    return (config["data"].get("tokenizer") or {}).get("size", 1024)
+    own = own_tokenizer(config)
+    return known_ids(own) if own is not None else config["data"]["tokenizer"].get("size", 1024)
 
 
 def _teacher(node: Mapping[str, Any], vocabulary: int, plugins: tuple[str, ...]) -> "ModelShape | None":
@@ -134,7 +132,8 @@ def _teacher(node: Mapping[str, Any], vocabulary: int, plugins: tuple[str, ...])
 
         return shape(load_config(_located(node)))
     if node.get("recipe"):
-        return instantiate(node["recipe"]["student"], plugins=plugins).shape(vocabulary)
+        own = node["recipe"].get("tokenizer") or {}
+        return instantiate(node["recipe"]["student"], plugins=plugins).shape(own.get("size", vocabulary))
     return None
 
 

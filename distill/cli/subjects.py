@@ -55,7 +55,8 @@ def train(parts: Parts, folder: RunFolder, console: "Console") -> Mapping[str, "
         callbacks=lambda: list(instantiate(parts.config["callbacks"], plugins=parts.plugins).values()),
     )
     student = shape(parts.student())
-    steps = steps_of_subjects(parts.config["control"], trainer["max_steps"], student, parts.teacher.shape)
+    rate = parts.data.teacher_rate
+    steps = steps_of_subjects(parts.config["control"], trainer["max_steps"], student, parts.teacher.shape, rate)
     if parts.home and is_leader():
         _adopt(parts.home / rows.METRICS, folder.path / rows.METRICS)
     return {name: fit(name, partial(parts.distiller, count, taught=name == STUDENT)) for name, count in steps.items()}

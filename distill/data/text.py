@@ -180,6 +180,12 @@ class TextData(pl.LightningDataModule):
         parts = [made.rows.pieces for made in self._prepared.values()]
         return max(part.beside.longest(part.starts, part.lengths) for part in parts if part.beside)
 
+    @property
+    def teacher_rate(self) -> float:
+        """Tokens of the teacher's in the training documents for one of the student's; 1 where it has the student's."""
+        sides = self._prepared["train"].rows.pieces.beside
+        return 1.0 if sides is None else len(sides.teacher.encoded.ids) / len(sides.student.encoded.ids)
+
     def _trained(self) -> PreTrainedTokenizerBase:
         if self.recipe is None:
             reason = "neither a recipe nor a model's own tokenizer"

@@ -16,11 +16,14 @@ Control = Literal["both", "steps", "compute", "none"]
 STUDENT, CONTROL, CONTROL_COMPUTE = "student", "control", "control_compute"
 
 
-def steps_of_subjects(control: Control, steps: int, student: ModelShape, teacher: ModelShape | None) -> dict[str, int]:
+def steps_of_subjects(
+    control: Control, steps: int, student: ModelShape, teacher: ModelShape | None, rate: float = 1.0
+) -> dict[str, int]:
     """Optimiser steps by subject, the student first.
 
-    Formula: steps_compute = ⌈steps · (3·F_s + F_t) / (3·F_s)⌉, F the FLOPs of a forward pass a token; a backward pass
-    costs two forward passes, and the teacher makes none.
+    Formula: steps_compute = ⌈steps · (3·F_s + r·F_t) / (3·F_s)⌉, F the FLOPs of a forward pass a token; a backward pass
+    costs two forward passes, and the teacher makes none; r the ``rate`` of its tokens to the student's, which is not 1
+    for another tokenizer.
 
     Without a teacher there is nothing to control for.
     """
@@ -31,7 +34,7 @@ def steps_of_subjects(control: Control, steps: int, student: ModelShape, teacher
         subjects[CONTROL] = steps
     if control in ("both", "compute"):
         own = 3 * student.flops_per_token
-        subjects[CONTROL_COMPUTE] = math.ceil(steps * (own + teacher.flops_per_token) / own)
+        subjects[CONTROL_COMPUTE] = math.ceil(steps * (own + rate * teacher.flops_per_token) / own)
     return subjects
 
 

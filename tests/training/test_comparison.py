@@ -14,6 +14,7 @@ TEACHER = replace(STUDENT, parameters=680)
 def test_a_teacher_of_six_times_the_flops_pays_for_two_more_passes_a_step():
     assert STUDENT.flops_per_token == 200.0
     assert TEACHER.flops_per_token == 1200.0
+    assert steps_of_subjects("compute", 100, STUDENT, TEACHER, rate=0.0)["control_compute"] == 100
     told = steps_of_subjects("both", 100, STUDENT, TEACHER)
     assert told == {"student": 100, "control": 100, "control_compute": 300}
 
