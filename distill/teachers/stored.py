@@ -193,10 +193,8 @@ class Stored(Teacher):
     @cached_property
     def _whole_head(self) -> Head:
         """The source's head, written if it is not there or damaged: whole, for the shared part differs between runs."""
-        told = self.store.head()
-        if told is None:
-            with self.store.writing():
-                told = self.store.head() or self._written_head()
+        with self.store.writing():
+            told = self.store.head() or self._written_head()
         bias = None if told.bias is None else told.bias.to(self._device)
         return Head(told.weight.to(self._device), bias, told.scale, told.softcap)
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from distill.ranges import Count, Natural, Positive
-from distill.signals.kept.kept import Kept, Room, Span, id_type, logits, refuse_nan
+from distill.signals.kept.kept import Kept, Room, Span, id_type, logits, refuse_misshapen, refuse_nan
 from distill.signals.sampled import Sampled
 from distill.types import Head, Signal
 
@@ -96,9 +96,11 @@ class KeptDraws(Kept):
 
     def _columns(self, row: memoryview, count: int, room: Room) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         small, wide = np.dtype(self.count_type), np.dtype(id_type(room.vocabulary))
+        refuse_misshapen(len(row) >= count * small.itemsize)
         different = np.frombuffer(row, small, count)
         total = int(different.sum(dtype=np.int64))
         begin = count * small.itemsize
-        assert len(row) == begin + total * (wide.itemsize + small.itemsize), "a row of another size than it says"
+        refuse_misshapen(len(row) == begin + total * (wide.itemsize + small.itemsize))
         ids = np.frombuffer(row, wide, total, begin)
+        refuse_misshapen(not total or (int(ids.min()) >= 0 and int(ids.max()) < room.vocabulary))
         return different, ids, np.frombuffer(row, small, total, begin + total * wide.itemsize)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.errors import NumericalStop
+from distill.errors import BadInput, NumericalStop
 from distill.types import Head, Signal
 
 CHUNK = 256
@@ -118,7 +118,7 @@ def parted(columns: Sequence[Column], rows: Sequence[memoryview], counts: Sequen
     made = [column.empty(tokens) for column in columns]
     first = 0
     for row, count in zip(rows, counts, strict=True):
-        assert len(row) == count * sum(column.bytes for column in columns), "a row of another size than its kind has"
+        refuse_misshapen(len(row) == count * sum(column.bytes for column in columns))
         offset = 0
         for column, whole in zip(columns, made, strict=True):
             size = count * column.bytes
@@ -150,6 +150,20 @@ def refuse_nan(values: Tensor, spans: Sequence[Span]) -> None:
         name = next((span.name.hex()[:12] for span in spans if span.start <= place < span.stop), "unknown")
         raise NumericalStop(
             f"sample {name}", "the teacher says NaN, which is not kept", remedy="look at the teacher's weights"
+        )
+
+
+def refuse_misshapen(right: bool) -> None:
+    """Refuse a row that no writer of ours has made: its checksum is good, so somebody meant it.
+
+    Raises:
+        BadInput: it is not ``right``.
+    """
+    if not right:
+        raise BadInput(
+            "teacher=stored",
+            "a stored row has another size than its kind, or names a token beyond the vocabulary",
+            remedy="find the store with distill cache info, and remove its folder",
         )
 
 

@@ -7,7 +7,18 @@ import numpy as np
 import torch
 
 from distill.ranges import Count, Positive
-from distill.signals.kept.kept import Column, Kept, Room, Span, id_type, joined, logits, parted, refuse_nan
+from distill.signals.kept.kept import (
+    Column,
+    Kept,
+    Room,
+    Span,
+    id_type,
+    joined,
+    logits,
+    parted,
+    refuse_misshapen,
+    refuse_nan,
+)
 from distill.signals.topk import TopK
 from distill.types import Head, Signal
 
@@ -64,6 +75,7 @@ class KeptTopK(Kept):
         self, rows: Sequence[memoryview], counts: Sequence[int], room: Room, head: Head | None, device: torch.device
     ) -> Signal:
         ids, values, tail = parted(self.columns(room), rows, counts)
+        refuse_misshapen(not ids.size or (int(ids.min()) >= 0 and int(ids.max()) < room.vocabulary))
         return TopK(
             torch.from_numpy(ids.astype(np.int64)).to(device),
             torch.from_numpy(values).to(device),

@@ -1,0 +1,372 @@
+"""A stored teacher says what the live one says, is asked once, and never gives one text's word for another's."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from distill.data.collate import Collate
+from distill.data.packing import Piece
+from distill.divergences.kl import forward_kl
+from distill.errors import BadInput
+from distill.losses.divergence import Divergence
+from distill.losses.objective import Objective
+from distill.models import answer, shape
+from distill.signals import store as stores
+from distill.signals.hidden import Hidden
+from distill.signals.kept.draws import KeptDraws
+from distill.signals.kept.everything import KeptLogits
+from distill.signals.kept.likeliest import KeptTopK
+from distill.signals.kept.states import KeptStates
+from distill.teachers import stored as module
+from distill.teachers.live import Live
+from distill.teachers.samples import samples
+from distill.teachers.stored import Stored
+from distill.teachers.verification import gaps
+from distill.types import Batch, Moment, Request
+
+LENGTH = 24
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, tiny_llama, tokenizer) -> str:
+    path = tmp_path_factory.mktemp("teacher")
+    model = tiny_llama(width=24, seed=3)
+    with torch.no_grad():
+        model.get_input_embeddings().weight *= 30  # tied: logits with a spread of 3, as a trained model's
+    model.save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return str(path)
+
+
+def pieces(count: int = 40, seed: int = 0) -> list[Piece]:
+    generator = torch.Generator().manual_seed(seed)
+    made = []
+    for _ in range(count):
+        length = int(torch.randint(3, LENGTH, (), generator=generator))
+        ids = torch.randint(1, 300, (length + 1,), generator=generator).numpy().astype("int32")
+        made.append(Piece(ids[:-1], ids[1:], length))
+    return made
+
+
+def batches(rows=2, packing=True, order=None, count=40) -> list[Batch]:
+    """Two pieces a row if they fit, in any order, ``rows`` rows a batch."""
+    made = pieces(count)
+    chosen = [made[i] for i in (order or range(count))]
+    laid = [[piece] for piece in chosen]
+    if packing:
+        laid = [chosen[i : i + 2] for i in range(0, count, 2)]
+    collate = Collate(2 * LENGTH, 0, packing)
+    return [collate(laid[i : i + rows]) for i in range(0, len(laid), rows)]
+
+
+def trained(teacher, tiny_llama, text, temperature=1.0, epochs=2) -> tuple[list[float], dict[str, torch.Tensor]]:
+    """Losses and weights of a student after two epochs of Adam."""
+    student = tiny_llama(layers=1, width=8, seed=1)
+    objective = Objective({"kd": Divergence(forward_kl)}, temperature, chunk=64)
+    objective.prepare(shape(student), teacher.shape)
+    optimiser = torch.optim.Adam(student.parameters(), 1e-2)
+    losses = []
+    for step, batch in enumerate(text * epochs):
+        outputs = answer(student, batch.inputs, batch.positions, vocabulary=300)
+        weighed = objective(outputs, teacher.teach(batch, Request()), batch, Moment(step, len(text)))
+        (weighed.total / weighed.tokens).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        losses.append(weighed.total.item() / weighed.tokens)
+    return losses, {name: value.clone() for name, value in student.state_dict().items()}
+
+
+# ----------------------------------------------------------------------------------------------------- stored = live
+
+BOUNDS = [
+    (KeptStates("float32"), 1.0, 0.0),
+    (KeptStates("float32"), 2.0, 0.0),
+    (KeptLogits("float32"), 1.0, 0.0),
+    (KeptLogits("float32"), 4.0, 0.0),
+    (KeptStates("float16"), 1.0, 1e-3),
+    (KeptStates("float16"), 4.0, 1e-3),
+    (KeptLogits("float16"), 1.0, 1e-3),
+    (KeptStates("bfloat16"), 1.0, 1e-3),
+    (KeptStates("int8"), 1.0, 3e-3),
+    (KeptTopK(300, 2.0, "float32"), 2.0, 1e-5),
+]
+
+
+@pytest.mark.parametrize(("kind", "temperature", "bound"), BOUNDS, ids=lambda x: str(getattr(x, "told", x)))
+def test_a_run_from_the_store_is_the_live_run(folder, tiny_llama, tmp_path, kind, temperature, bound):
+    """Losses within the bound of each dtype; float32 gives the same weights, bit for bit, on the same batches."""
+    text = batches()
+    losses, weights = trained(Live(folder), tiny_llama, text, temperature)
+    for _ in range(2):  # filling it on the way, then reading it
+        teacher = Stored(Live(folder), kind, str(tmp_path))
+        found, other = trained(teacher, tiny_llama, text, temperature)
+        assert max(abs(one - two) for one, two in zip(losses, found, strict=True)) <= bound
+        if bound == 0.0:
+            assert all(torch.equal(weights[name], other[name]) for name in weights)
+    assert teacher.passes == 0
+
+
+def test_order_packing_and_batch_size_do_not_matter(folder, tmp_path):
+    """One fill serves every way of laying the same samples out, to the rounding of the teacher itself."""
+    first = Stored(Live(folder), KeptStates("float32"), str(tmp_path))
+    assert sum(first.fill(batches())) == sum(len(piece.inputs) for piece in pieces())
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(1)).tolist()
+    for text in (batches(rows=5), batches(order=order), batches(packing=False, rows=7)):
+        teacher = Stored(Live(folder), KeptStates("float32"), str(tmp_path))
+        for batch in text:
+            kept, live = teacher.teach(batch, Request()), Live(folder).teach(batch, Request())
+            torch.testing.assert_close(kept.outputs.hidden, live.outputs.hidden, rtol=1e-4, atol=1e-5)
+        assert teacher.passes == 0
+
+
+def test_a_store_is_filled_once_and_goes_on(folder, tmp_path):
+    teacher = Stored(Live(folder), KeptStates(), str(tmp_path), shard_bytes=2000)
+    stopped = teacher.fill(batches())
+    for _ in range(4):
+        next(stopped)
+    stopped.close()
+    again = Stored(Live(folder), KeptStates(), str(tmp_path), shard_bytes=2000)
+    new = list(again.fill(batches()))
+    assert new[:4] == [0] * 4
+    assert all(new[4:])
+    assert len(list(Stored(Live(folder), KeptStates(), str(tmp_path)).fill(batches()))) == 10
+    assert teacher.passes + again.passes == 10
+
+
+def test_a_sweep_asks_once(folder, tiny_llama, tmp_path):
+    passes = 0
+    for temperature in (1.0, 2.0, 4.0):
+        teacher = Stored(Live(folder), KeptStates(), str(tmp_path))
+        trained(teacher, tiny_llama, batches(), temperature)
+        passes += teacher.passes
+    assert passes == len(batches())
+
+
+def test_a_full_store_needs_no_weights(folder, tmp_path, monkeypatch):
+    list(Stored(Live(folder), KeptStates(), str(tmp_path)).fill(batches()))
+    monkeypatch.setattr("distill.teachers.live.load_causal_lm", lambda *_: pytest.fail("weights were loaded"))
+    teacher = Stored(Live(folder, cache=str(tmp_path)), KeptStates(), str(tmp_path))
+    teacher.share(300)
+    teacher.check_packing()
+    teacher.ready()
+    for batch in batches():
+        teacher.teach(batch, Request())
+    assert teacher.shape.layers == 2
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("part", ["shards/*.shard", "head/head.safetensors"])
+def test_what_is_damaged_is_asked_again_and_nothing_else(folder, tmp_path, part):
+    first = Stored(Live(folder), KeptStates(), str(tmp_path), shard_bytes=2000)
+    list(first.fill(batches()))
+    file = next(first.store.folder.glob(part))
+    data = bytearray(file.read_bytes())
+    data[-5] ^= 4
+    file.write_bytes(data)
+    teacher = Stored(Live(folder), KeptStates(), str(tmp_path))
+    for batch in batches():
+        kept, live = teacher.teach(batch, Request()), Live(folder).teach(batch, Request())
+        torch.testing.assert_close(kept.outputs.hidden.float(), live.outputs.hidden, rtol=1e-3, atol=1e-4)
+    assert teacher.store.damaged == 1
+    assert teacher.passes <= 2
+
+
+def test_layers_are_not_kept(folder, tmp_path):
+    with pytest.raises(BadInput, match="keeps no layers"):
+        Stored(Live(folder), KeptStates(), str(tmp_path)).teach(batches()[0], Request(layers=True))
+
+
+# ------------------------------------------------------------------------------------------------------- B2: the key
+
+
+def key(folder: Path, kind=None, vocabulary=300, **live) -> str:
+    teacher = Stored(Live(str(folder), **live), kind or KeptTopK(8), str(folder.parent / "cache"))
+    teacher.share(vocabulary)
+    return stores.key_of(teacher.told)
+
+
+def _config(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def _tokenizer(folder, change):
+    path = folder / "tokenizer.json"
+    told = json.loads(path.read_text())
+    change(told)
+    path.write_text(json.dumps(told))
+
+
+def _settings(folder, **changes):
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def _flip(folder):
+    path = folder / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1000] ^= 1
+    path.write_bytes(data)
+
+
+def _rename(told):
+    vocabulary = told["model"]["vocab"]
+    first = next(iter(sorted(vocabulary)))
+    vocabulary["unheard"] = vocabulary.pop(first)
+
+
+def _added(told):
+    told["added_tokens"].append({**told["added_tokens"][0], "id": 299, "content": "<new>"})
+
+
+MISSES = {
+    "one bit of the weights": lambda f: _flip(f),
+    "a number of the config": lambda f: _config(f, rms_norm_eps=1e-3),
+    "rope": lambda f: _config(f, rope_parameters={"rope_theta": 5000.0, "rope_type": "default"}),
+    "an adapter": lambda f: (f / "adapter_model.safetensors").write_bytes((f / "model.safetensors").read_bytes()),
+    "another weight file": lambda f: shutil.copy(f / "model.safetensors", f / "more.safetensors"),
+    "a token's string": lambda f: _tokenizer(f, _rename),
+    "merges": lambda f: _tokenizer(f, lambda told: told["model"]["merges"].pop()),
+    "an added token": lambda f: _tokenizer(f, _added),
+    "chat template": lambda f: _settings(f, chat_template="{{ messages }}"),
+    "padding side": lambda f: _settings(f, padding_side="left"),
+    "role of a special token": lambda f: _settings(f, bos_token=None),
+}
+OTHER_KINDS = [KeptTopK(9), KeptTopK(8, 2.0), KeptTopK(8, 1.0, "float32"), KeptStates(), KeptLogits(), KeptDraws()]
+OTHER_DRAWS = [KeptDraws(51), KeptDraws(50, 2.0), KeptDraws(50, 1.0, 1)]
+
+
+@pytest.mark.parametrize("name", MISSES)
+def test_whatever_changes_the_teacher_misses(folder, tmp_path, name):
+    mine = Path(shutil.copytree(folder, tmp_path / "teacher"))
+    before = key(mine)
+    MISSES[name](mine)
+    assert key(mine) != before
+
+
+def test_whatever_changes_the_signal_misses(folder, monkeypatch):
+    place = Path(folder)
+    kinds = [KeptTopK(8), *OTHER_KINDS, *OTHER_DRAWS, KeptStates("int8")]
+    keys = {key(place, kind) for kind in kinds}
+    assert len(keys) == len(kinds)
+    others = {key(place, dtype="bfloat16"), key(place, attention="eager"), key(place, vocabulary=299)}
+    assert len(others | {key(place)}) == 4
+    before = key(place)
+    monkeypatch.setattr(stores, "FORMAT", 2)
+    assert key(place) != before
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "FORMAT", 2)
+    assert key(place) != before
+
+
+def test_another_text_or_mask_misses():
+    """One token of the data, its length, its cut, and which positions are supervised: another name."""
+    (first, *_), (batch, *_) = pieces(), batches(count=2)
+    names = {one.span.name for one in samples(batch)}
+    changed = first.inputs.copy()
+    changed[0] += 1
+    for inputs in (changed, first.inputs[1:], first.inputs[:-1]):
+        other = Collate(2 * LENGTH, 0, True)([[replace(first, inputs=inputs, targets=first.targets[: len(inputs)])]])
+        assert not {one.span.name for one in samples(other)} & names
+    masked = replace(
+        batch, **{n: getattr(batch, n)[1:] for n in ("positions", "teacher_positions", "targets", "owners")}
+    )
+    assert next(iter(samples(masked))).span.name not in names
+
+
+def test_whatever_changes_nothing_hits(folder, tmp_path):
+    before = key(Path(folder))
+    moved = Path(shutil.copytree(folder, tmp_path / "elsewhere"))
+    assert key(moved) == before
+    (moved / "README.md").write_text("a comment")
+    (moved / "generation_config.json").write_text("{}")
+    _config(moved, transformers_version="9.9", _name_or_path="x")
+    assert key(moved) == before
+    assert key(moved, cache=str(tmp_path / "memo")) == before
+    assert key(moved, cache=str(tmp_path / "memo")) == before  # remembered
+    kind = KeptStates()
+    assert key(moved, kind, vocabulary=200) == key(moved, kind)  # the head is whole: the rows are the same
+
+
+# ----------------------------------------------------------------------------------------------- B3: verified, tampered
+
+
+@pytest.mark.parametrize("kind", [*OTHER_KINDS, KeptStates("float32"), KeptStates("bfloat16"), KeptStates("int8")])
+def test_asked_again_the_teacher_says_the_same(folder, tmp_path, kind):
+    teacher = Stored(Live(folder), kind, str(tmp_path))
+    text = batches()
+    list(teacher.fill(text))
+    assert max(float(gaps(teacher, batch).max()) for batch in text) <= kind.bound
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("kind", OTHER_KINDS[1:], ids=lambda k: type(k).__name__)
+def test_a_word_changed_on_purpose_is_found(folder, tmp_path, kind, seed, monkeypatch):
+    """The rows of a teacher that thinks the opposite, with good checksums."""
+    teacher = Stored(Live(folder), kind, str(tmp_path))
+    batch, write = batches()[seed], type(kind).write
+
+    def forged(self, signal, spans, room):
+        outputs = replace(signal.outputs, hidden=-signal.outputs.hidden)
+        return write(self, Hidden(outputs.hidden, outputs.head, outputs), spans, room)
+
+    monkeypatch.setattr(type(kind), "write", forged)
+    teacher.teach(batch, Request())
+    monkeypatch.undo()
+    assert gaps(teacher, batch).max() > kind.bound
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS, ids=lambda k: "-".join(map(str, k.told.values())))
+def test_a_row_of_another_shape_is_refused(folder, tmp_path, kind, monkeypatch):
+    teacher = Stored(Live(folder), kind, str(tmp_path))
+    write = type(kind).write
+    monkeypatch.setattr(type(kind), "write", lambda *words: [b"\xff" * (len(row) - 1) for row in write(*words)])
+    with pytest.raises(BadInput, match="another size than its kind"):
+        teacher.teach(batches()[0], Request())
+
+
+# ------------------------------------------------------------------------------------------------ B7: the wrong text
+
+
+def tampered(batch: Batch, kind: str) -> Batch:
+    ids = batch.teacher_inputs["input_ids"].clone()
+    if kind == "shifted by one":
+        ids = ids.roll(1, dims=1)
+    elif kind == "first token dropped":
+        ids = ids.roll(-1, dims=1)
+    elif kind == "rows swapped":
+        ids = ids.flip(0)
+    elif kind == "another prompt":
+        ids[:, 0] = (ids[:, 0] + 1) % 300
+    else:
+        ids[:, 1] = (ids[:, 1] + 7) % 300
+    return replace(batch, teacher_inputs={**batch.teacher_inputs, "input_ids": ids})
+
+
+@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize(
+    "kind", ["shifted by one", "first token dropped", "rows swapped", "another prompt", "another token"]
+)
+def test_a_text_that_is_not_the_one_of_its_name_is_refused(folder, tmp_path, kind, number):
+    batch = batches()[number]
+    Stored(Live(folder), KeptStates(), str(tmp_path)).teach(batch, Request())
+    teacher = Stored(Live(folder), KeptStates(), str(tmp_path))
+    with pytest.raises(BadInput, match="input ids are not those"):
+        teacher.teach(tampered(batch, kind), Request())
+
+
+def test_a_prompt_before_what_is_supervised_is_part_of_the_check():
+    """Only the answer is supervised; the question's ids are compared all the same."""
+    batch = batches(count=2, packing=False)[0]
+    last = [int(i) for i in torch.tensor([(batch.owners == k).nonzero().max() for k in range(2)])]
+    kept = torch.tensor(last)
+    parts = {n: getattr(batch, n)[kept] for n in ("positions", "teacher_positions", "targets", "owners")}
+    answers = replace(batch, **parts)
+    other = tampered(answers, "another prompt")
+    for one, two in zip(samples(answers), samples(other), strict=True):
+        assert one.span.name == two.span.name
+        assert one.check != two.check
