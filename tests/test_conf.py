@@ -1,7 +1,7 @@
 """Every yaml that can be chosen composes, and every key of it binds to the constructor it goes to.
 
 Found by looking: a new choice is tried without a line here. Where it cannot stand alone, what the refusal says is done
-(``add student.attention=eager``, a value for a missing key), so that remedies are tried too. A choice of a group that
+(``write student.dropout=0``, a value for a missing key), so that remedies are tried too. A choice of a group that
 no root lists is put where a comment in ``conf`` says it goes (``+weight@objective.losses.kd.weight=linear``).
 """
 

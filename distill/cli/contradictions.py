@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from distill.cli.binding import signature
-from distill.cli.definitions import Definition, attribute, find
+from distill.cli.attention import readers
+from distill.cli.definitions import attribute
+from distill.cli.nodes import needs_of, nodes, part_of
 from distill.cli.speaker import speaker
 from distill.errors import BadInput
 
@@ -20,7 +21,7 @@ REMEDY = "choose another teacher or another loss (distill list teachers)"
 
 def contradictions(config: dict[str, Any], origin: Callable[[str], str]) -> list[BadInput]:
     """Every contradiction of a bound config, in words."""
-    checks = (_two_corpora, _needless_control, _unmet_needs, _other_temperature, _hidden_attention, _other_tokens)
+    checks = (_two_corpora, _needless_control, _unmet_needs, _other_temperature, _blurred_attention, _other_tokens)
     return [problem for check in checks for problem in check(config, origin)]
 
 
@@ -32,7 +33,7 @@ def _two_corpora(config: dict[str, Any], origin: Callable[[str], str]) -> Iterat
 
 
 def _needless_control(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
-    teacher = _class_of(config.get("teacher"))
+    teacher = part_of(config.get("teacher"))
     silent = teacher is not None and _provided(config.get("teacher")) == frozenset()
     if silent and config.get("control", "none") != "none":
         reason = f"got {config['control']!r}, expected none: without a teacher the student is its own control"
@@ -40,12 +41,12 @@ def _needless_control(config: dict[str, Any], origin: Callable[[str], str]) -> I
 
 
 def _unmet_needs(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
-    teacher = _class_of(config.get("teacher"))
+    teacher = part_of(config.get("teacher"))
     provided = _provided(config.get("teacher"))
     if teacher is None or provided is None:
         return
-    for key, loss in _nodes(config.get("objective"), "objective"):
-        for need in sorted(_needs(loss) - provided - (frozenset({"logits"}) if _coarser(loss) & provided else set())):
+    for key, loss in nodes(config.get("objective"), "objective"):
+        for need in sorted(needs_of(loss) - provided - (frozenset({"logits"}) if _coarser(loss) & provided else set())):
             said = ", ".join(sorted(provided)) or "nothing"
             reason = f"needs {need!r} of the teacher, but {teacher.name} provides {said}"
             remedy = REMEDIES.get(need, REMEDY).format(loss=key.rpartition(".")[2])
@@ -63,47 +64,32 @@ def _other_temperature(config: dict[str, Any], origin: Callable[[str], str]) -> 
         own = loss.get("temperature") if isinstance(loss, dict) else None
         key = "objective.temperature" if own is None else f"objective.losses.{name}.temperature"
         asked = objective.get("temperature", 1.0) if own is None else own
-        if _needs(loss) & {"logits", "sampled"} and asked != signal["temperature"]:
+        if needs_of(loss) & {"logits", "sampled"} and asked != signal["temperature"]:
             told = asked if isinstance(asked, (int, float)) else "one that changes"
             reason = f"got {told}, but the teacher's signal is drawn at {signal['temperature']} and tells no other"
             remedy = f"write teacher.signal.temperature={told}, or signal@teacher.signal=hidden, exact at every one"
             yield BadInput(f"{origin(key)} {key}", reason, remedy=remedy)
 
 
-def _hidden_attention(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
-    """Fused kernels never hold the attention weights, and a dropout on them hides where the student looks."""
-    readers = [key for key, loss in _nodes(config.get("objective"), "objective") if "attention" in _needs(loss)]
-    if not readers:
-        return
-    for side in ("teacher", "student"):
-        node, key = config.get(side), f"{side}.attention"
-        takes = (made := _class_of(node)) is not None and "attention" in signature(made).parameters
-        if isinstance(node, dict) and takes and node.get("attention") != "eager":
-            reason = f"got {node.get('attention', 'auto')!r}, expected eager: {readers[0]} reads attention weights"
-            yield BadInput(f"{origin(key)} {key}", reason, remedy=f"add {key}=eager")
-    student = config.get("student")
-    if isinstance(student, dict) and student.get("dropout"):
-        reason = f"got {student['dropout']}, expected 0: {readers[0]} reads attention weights, dropout lies on them"
+def _blurred_attention(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
+    """A dropout on the attention weights hides where the student looks."""
+    student, reading = config.get("student"), readers(config)
+    if reading and isinstance(student, dict) and student.get("dropout"):
+        reason = f"got {student['dropout']}, expected 0: {reading[0]} reads attention weights, dropout lies on them"
         yield BadInput(f"{origin('student.dropout')} student.dropout", reason, remedy="write student.dropout=0")
-
-
-def _needs(loss: dict[str, Any]) -> frozenset[str]:
-    definition = _class_of(loss)
-    needs = attribute(definition, "needs") if definition else None
-    return needs if isinstance(needs, frozenset) else frozenset()
 
 
 def _coarser(loss: dict[str, Any]) -> frozenset[str]:
     """Signals that do for this loss where it needs logits."""
-    definition = _class_of(loss)
-    coarser = attribute(definition, "coarser") if definition and "logits" in _needs(loss) else None
+    definition = part_of(loss)
+    coarser = attribute(definition, "coarser") if definition and "logits" in needs_of(loss) else None
     return coarser if isinstance(coarser, frozenset) else frozenset()
 
 
 def _provided(teacher: object) -> frozenset[str] | None:
     """What a teacher says; of one that keeps another's word, what the kept signal says."""
     signal = teacher.get("signal") if isinstance(teacher, dict) else None
-    definition = _class_of(signal) or _class_of(teacher)
+    definition = part_of(signal) or part_of(teacher)
     provided = attribute(definition, "provides") if definition else None
     return provided if isinstance(provided, frozenset) else None
 
@@ -111,7 +97,7 @@ def _provided(teacher: object) -> frozenset[str] | None:
 def _other_tokens(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
     """A teacher with a tokenizer of its own where both must have one; an alignment that asks what is not said."""
     node, teacher = config.get("alignment"), config.get("teacher")
-    alignment = _class_of(node)
+    alignment = part_of(node)
     if alignment is None or not isinstance(teacher, dict):
         return
     recipe = speaker(teacher).get("recipe")
@@ -124,20 +110,3 @@ def _other_tokens(config: dict[str, Any], origin: Callable[[str], str]) -> Itera
         said = ", ".join(sorted(provided))
         reason = f"needs {', '.join(sorted(needs - provided))} of the teacher, but it provides {said}"
         yield BadInput(f"{origin('alignment')} alignment", reason, remedy="use a teacher that runs here (teacher=live)")
-
-
-def _nodes(value: object, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every part below a key."""
-    if isinstance(value, dict):
-        if "_target_" in value:
-            yield key, value
-        for name, inner in value.items():
-            yield from _nodes(inner, f"{key}.{name}")
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _nodes(inner, f"{key}.{index}")
-
-
-def _class_of(node: object) -> Definition | None:
-    target = node.get("_target_") if isinstance(node, dict) else None
-    return find(target) if isinstance(target, str) else None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill.cli import nursery, tokenizers
+from distill.cli.attention import opened
 from distill.cli.build import instantiate
 from distill.cli.speaker import speaker, with_path
 from distill.errors import BadInput
@@ -81,7 +82,8 @@ class Parts:
         from distill.training.randomness import reseed
 
         reseed(self.seed, 0)
-        model = instantiate(self.config["student"], plugins=self.plugins).build(self.tokenizer)
+        node = opened(self.config["student"], self.config)
+        model = instantiate(node, plugins=self.plugins).build(self.tokenizer)
         if self.data.packing:
             check_isolation(model, len(self.tokenizer), "student")
         check_length(model.config, self.data.sequence_length, "student")
@@ -145,7 +147,7 @@ def gather(config: Mapping[str, Any], plugins: tuple[str, ...], console: "Consol
         vocabulary, (own, notes) = known_ids(tokenizer), tokenizers.pair(speaker(teacher), data, tokenizer)
     else:
         own, (vocabulary, notes) = None, tokenizers.shared(speaker(teacher), tokenizer, data.sequence_length)
-    made = instantiate(teacher, plugins=plugins)
+    made = instantiate(opened(teacher, config), plugins=plugins)
     if vocabulary is not None and own is None:
         made.share(vocabulary)
     if data.packing:

@@ -29,7 +29,7 @@ class FromScratch(Student):
         dropout: of the attention weights, the only place where this family has one.
         architecture: transformers' model type.
         max_positions: longest sequence; positions are rotary, so it costs no weight.
-        attention: ``eager`` where a loss reads attention weights.
+        attention: ``auto`` is eager where a loss reads attention weights, fused elsewhere.
 
     Raises:
         BadInput: sizes that do not divide.

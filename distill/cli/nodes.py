@@ -1,0 +1,31 @@
+"""The parts of a checked config: where they stand, what they are, and what a loss among them asks of a teacher."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from distill.cli.definitions import Definition, attribute, find
+
+
+def nodes(value: object, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every part below a key, by its own key."""
+    if isinstance(value, dict):
+        if "_target_" in value:
+            yield key, value
+        for name, inner in value.items():
+            yield from nodes(inner, f"{key}.{name}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from nodes(inner, f"{key}.{index}")
+
+
+def part_of(node: object) -> Definition | None:
+    """The class or function that a node names."""
+    target = node.get("_target_") if isinstance(node, dict) else None
+    return find(target) if isinstance(target, str) else None
+
+
+def needs_of(loss: dict[str, Any]) -> frozenset[str]:
+    """What the loss of a node declares that it needs; nothing if it declares nothing."""
+    definition = part_of(loss)
+    needs = attribute(definition, "needs") if definition else None
+    return needs if isinstance(needs, frozenset) else frozenset()
