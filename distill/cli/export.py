@@ -9,6 +9,7 @@ import hashlib
 import re
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,9 +95,8 @@ def run(arguments: Arguments) -> int:
     student = load_subject(job.subject, job.target, parts)
     job.export.check(student)
     checked = _written(job, parts, student, arguments, console)
-    if job.target.run is not None and _is_runs_own(job.target.run[0], parts):
-        rows.append(job.target.run[0] / rows.METRICS, checked.file)
     _tell(job, checked, console)
+    _join(job, parts, checked, console)
     return 0
 
 
@@ -148,7 +148,12 @@ def _written(job: Job, parts: "Parts", student: "Subject", arguments: Arguments,
         rows.append(draft / rows.METRICS, found[0].file)
         (draft / CARD).write_text(card(_facts(job, parts, student, file, found[0], arguments)), encoding="utf-8")
 
-    write_folder(job.place, fill)
+    try:
+        write_folder(job.place, fill)
+    except BaseException:
+        with suppress(OSError):  # not empty: other exports are there
+            job.place.parent.rmdir()
+        raise
     return found[0]
 
 
@@ -211,10 +216,17 @@ def _teacher(target: Target) -> str | None:
     return f"a model trained for it from scratch ({sizes}; {recipe['steps']} steps)"
 
 
-def _is_runs_own(place: Path, parts: "Parts") -> bool:
-    """Whether the re-check read the run's own text, and asked its own teacher."""
+def _join(job: Job, parts: "Parts", checked: "Checked", console: "Console") -> None:
+    """The rows become the run's, if the re-check read the run's own text and asked its own teacher."""
+    if job.target.run is None:
+        return
+    place, _ = job.target.run
     then, now = (read_json(place / PROVENANCE) or {}).get(HASHES) or {}, parts.hashes()
-    return all(now.get(name) == value for name, value in then.items())
+    if all(now.get(name) == value for name, value in then.items()):
+        rows.append(place / rows.METRICS, checked.file)
+    else:
+        told = "text or teacher are not those that the run was begun with: the rows stay in the export's own folder"
+        console.print(f"! {told}", style="yellow", soft_wrap=True)
 
 
 def _tell(job: Job, checked: "Checked", console: "Console") -> None:

@@ -33,10 +33,8 @@ _SHOWN = {
     "ece": "ECE",
     "parameters": "parameters",
     "disk_bytes": "bytes on disk",
-    "prefill_tokens_per_second": "prefill (tokens/s)",
-    "decode_tokens_per_second": "decode (tokens/s)",
 }
-"""Of the table of results, in order."""
+"""Of the table of results, in order. Speeds are not: those of the run are of other minutes than the file's."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def card(facts: Facts) -> str:
         f"## Limits\n\n{_limits(facts)}",
         f"## Reproduce\n\n{fenced(chr(10).join(filter(None, facts.command)), 'sh')}",
         _citations(facts),
-        f"## Every number\n\n{written(_everything(facts.rows))}",
+        f"## Every number\n\n<details>\n\n{written(_everything(facts.rows))}\n\n</details>",
     ]
     return redacted_text("\n\n".join(part for part in parts if part) + "\n")
 
@@ -143,9 +141,13 @@ def _results(facts: Facts) -> Table:
     control = "" if any(one.startswith("control") for one in subjects) else " There is no control: no claim is made."
     caption = (
         "Test text; in brackets 95 % intervals over the text. A control is the same model trained without a teacher, "
-        f"for as many steps or for as much compute.{control}"
+        f"for as many steps or for as much compute. The file: on {_tokens(facts):,} tokens.{control}"
     )
     return Table(headings, lines, caption)
+
+
+def _tokens(facts: Facts) -> int:
+    return max((row.n for row in facts.rows if row.subject == facts.name and row.split == "test"), default=0)
 
 
 def _compared(facts: Facts) -> str:

@@ -41,8 +41,8 @@ class Piece:
         return Tokens(log_q, self.targets, torch.full_like(self.targets, self.owner), self.bytes, log_p)
 
 
-def pieces(student: Subject, batches: Iterable[Batch], teacher: Teacher | None, tokens: int) -> Iterator[Piece]:
-    """Every sample of the batches, up to the batch that reaches ``tokens``."""
+def pieces(student: Subject, batches: Iterable[Batch], teacher: Teacher | None, tokens: int | None) -> Iterator[Piece]:
+    """Every sample of the batches, up to the batch that reaches ``tokens``; None takes all."""
     seen = samples = 0
     passes = 0 if teacher is None else teacher.passes
     for batch in batches:
@@ -61,7 +61,7 @@ def pieces(student: Subject, batches: Iterable[Batch], teacher: Teacher | None, 
                 targets = batch.targets[rows]
                 yield Piece(read[rows].tolist(), targets, samples + owner, told, logits.log_softmax(-1), log_p)
         seen, samples = seen + batch.tokens, samples + len(batch.samples)
-        if seen >= tokens:
+        if tokens is not None and seen >= tokens:
             break
     if teacher is not None:
         teacher.passes = passes

@@ -63,7 +63,7 @@ class Recheck:
     """Quality, agreement, size, speed and memory of an exported file beside its student.
 
     Args:
-        tokens: of the test text at most; the file reads one piece at a time.
+        tokens: of the test text at most, None for all of it, as a run is measured; the file reads one piece at a time.
         prompt_tokens: read at once for the prefill speed.
         new_tokens: written one by one for the decode speed.
         rounds: of the speeds, after one of warm-up; file and student take turns.
@@ -72,7 +72,7 @@ class Recheck:
 
     def __init__(
         self,
-        tokens: Count = 8192,
+        tokens: Count | None = None,
         prompt_tokens: Count = 128,
         new_tokens: Count = 32,
         rounds: Count = 9,
