@@ -233,4 +233,4 @@ def _shelf(composed: Composed) -> "list[Shelved]":
 
 def _signal(store: "Shelved") -> str:
     signal = store.told.get("signal")
-    return " ".join(f"{key}={value}" for key, value in signal.items()) if isinstance(signal, dict) else "damaged"
+    return " ".join(str(value) for value in signal.values()) if isinstance(signal, dict) else "damaged"

@@ -24,6 +24,7 @@ class Dense(Signal):
 
     values: Tensor
     provides: ClassVar[frozenset[str]] = frozenset({"logits"})
+    whole: ClassVar[bool] = True
 
     def at(self, rows: Tensor) -> "Dense":
         return Dense(self.values[rows])

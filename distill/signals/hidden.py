@@ -29,6 +29,7 @@ class Hidden(Signal):
     head: Head
     outputs: Outputs | None = None
     provides: ClassVar[frozenset[str]] = frozenset({"logits", "hidden"})
+    whole: ClassVar[bool] = True
     _weight: Tensor = field(init=False, repr=False, compare=False)
     _room: list[Tensor] = field(init=False, repr=False, compare=False, default_factory=list)
 

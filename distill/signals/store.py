@@ -210,7 +210,7 @@ class Store:
 
     def _drop(self, path: Path, fault: Damaged) -> None:
         """A damaged shard goes: its rows are missing, and are asked for again. A newer file of its name is not its."""
-        log.warning("%s is damaged (%s); what it held is asked for again", path, fault)
+        log.warning("%s is damaged (%s); what it held is asked for again", path, str(fault))
         self.damaged += 1
         self._forget(path)
         path.unlink(missing_ok=True)
