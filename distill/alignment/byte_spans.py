@@ -99,9 +99,14 @@ class ByteSpans(Alignment):
     def account(self) -> Mapping[str, float]:
         return self.tally.told()
 
+    def to(self, device: torch.device) -> None:
+        """Move what it knows of the vocabularies to where the batches are."""
+        for part in (*self._sides.values(), *([] if self._rests is None else [self._rests])):
+            part.to(device)
+
     def events(self, logs: Tensor, student: bool) -> tuple[Tensor, Tensor | float]:
         """(C, V) -> (C, E) log-probabilities of events, and the logarithm of what was not excluded, which divides."""
-        made = self._sides[student].to(logs.device)(logs)
+        made = self._sides[student](logs)
         if self._rests is not None:
             made = torch.cat([made, self._rests(logs, student)], 1)
         if not self._excluding[student]:
@@ -111,7 +116,7 @@ class ByteSpans(Alignment):
 
     def event(self, ids: Tensor, student: bool) -> Tensor:
         """The event of each id; -1 for what is in none, or in one of several by rank."""
-        found = self._sides[student].to(ids.device).event[ids]
+        found = self._sides[student].event[ids]
         return torch.where(found == EXCLUDED, self.bucket, found)
 
 
@@ -126,6 +131,7 @@ class SpanSignal(Matched):
     def __init__(self, match: Match, batch: Batch, alignment: ByteSpans) -> None:
         super().__init__(match, alignment.vocabulary)
         self.alignment = alignment
+        alignment.to(batch.targets.device)
         told = match.spanned
         self._targets = batch.targets
         self._firsts = torch.zeros_like(batch.targets)  # (N,) the teacher's first token of each group

@@ -17,11 +17,15 @@ class Remainder:
 
     def __init__(self, student: Sequence[int], teacher: Sequence[int], by_rank: bool) -> None:
         self.ranks = max(1, min(len(student), len(teacher))) if by_rank else 1
-        self._ids = {True: torch.tensor(list(student)), False: torch.tensor(list(teacher), dtype=torch.int64)}
+        sides = {True: student, False: teacher}
+        self._ids = {side: torch.tensor(list(ids), dtype=torch.int64) for side, ids in sides.items()}
+
+    def to(self, device: torch.device) -> None:
+        self._ids = {student: ids.to(device) for student, ids in self._ids.items()}
 
     def __call__(self, logs: Tensor, student: bool) -> Tensor:
         """(C, V) -> (C, R) logarithms; −inf where a side has no such token."""
-        ids = self._ids[student] = self._ids[student].to(logs.device)
+        ids = self._ids[student]
         if not ids.numel():
             return logs.new_full((logs.shape[0], self.ranks), -torch.inf)
         mine = logs.index_select(1, ids)

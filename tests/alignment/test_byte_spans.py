@@ -171,6 +171,20 @@ def test_a_batch_in_which_the_teacher_was_shown_nothing_is_silent(batch_of, engl
     assert torch.equal(log_p, log_q)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("remainder", REMAINDERS)
+def test_compiled_equals_eager(batch_of, english, letters, remainder):
+    sides = Sides.of(batch_of(english, letters), english, letters)
+    signal = prepared(ByteSpans(remainder), english, letters).align(sides.signal, sides.batch)
+    totals = [
+        Objective({"kd": composed("loss", "forward_kl")}, compile=compiled)(
+            sides.outputs, signal, sides.batch, NOW
+        ).total
+        for compiled in (False, True)
+    ]
+    torch.testing.assert_close(*totals)
+
+
 def test_what_is_dropped_is_counted(batch_of, english, code):
     alignment = prepared(ByteSpans(), code, english)
     sides = Sides.of(batch_of(code, english), code, english)
