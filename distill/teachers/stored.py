@@ -182,16 +182,16 @@ class Stored(Teacher):
             raise BadInput("teacher.source", "has nothing to say that could be kept", remedy="choose another source")
         self.passes += 1
         if self.signal.headed:
-            assert self._whole_head is not None  # written before the first row
+            assert self.whole_head is not None  # written before the first row
         wanted = list(missing.values())
         data = self.signal.write(signal, [one.span for one in wanted], self.room)
         return [Written(a.span.name, a.check, a.tokens, d) for a, d in zip(wanted, data, strict=True)]
 
     def _head(self) -> Head | None:
-        return self._whole_head.cut(self.vocabulary) if self.signal.headed else None
+        return self.whole_head.cut(self.vocabulary) if self.signal.headed else None
 
     @cached_property
-    def _whole_head(self) -> Head:
+    def whole_head(self) -> Head:
         """The source's head, written if it is not there or damaged: whole, for the shared part differs between runs."""
         with self.store.writing():
             told = self.store.head() or self._written_head()
