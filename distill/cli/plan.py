@@ -8,9 +8,10 @@ different configs on different ranks without a word.
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
@@ -153,8 +154,6 @@ def _job(
 ) -> Job:
     place = f"paths.run={QuotedString(str(folder.run(name).absolute()), Quote.single).with_quotes()}"
     less = _halved(composed) if smaller else []
-    sweeper = composed.config["sweeper"]
-    goal = {key: sweeper[key] for key in ("metric", "subject", "split", "better")}
     return Job(
         name=name,
         command=run_command(composed, arguments, [place]),
@@ -166,8 +165,17 @@ def _job(
             TAGS: json.dumps([f"{key}={value}" for key, value in combination.swept.items()]),
         },
         directory=os.getcwd(),
-        goal=None if goal["metric"] is None else Goal(**goal),
+        goal=_goal(composed.config),
     )
+
+
+def _goal(config: Mapping[str, Any]) -> Goal | None:
+    """The number that a run is made for; None where it would be a test's, and the run measures nothing."""
+    sweeper, measure = config["sweeper"], config["measure"]
+    silent = not (measure.get("token_measures") or measure.get("model_measures"))
+    if sweeper["metric"] is None or (silent and sweeper["split"] == "test"):
+        return None
+    return Goal(**{key: sweeper[key] for key in ("metric", "subject", "split", "better")})
 
 
 def _halved(composed: Composed) -> list[list[str]]:

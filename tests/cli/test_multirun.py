@@ -206,5 +206,12 @@ def test_a_pattern_stands_for_what_fits_and_tells_what_does_not() -> None:
     assert plan.repeated == 0
 
 
+def test_where_nothing_is_measured_no_number_of_the_test_is_asked_for() -> None:
+    assert planned(sweeping("seed=0,1")).jobs[0].goal is not None
+    assert planned(sweeping("seed=0,1", "measure=none")).jobs[0].goal is None
+    told = planned(sweeping("seed=0,1", "measure=none", "sweeper.metric=nats_per_token", "sweeper.split=validation"))
+    assert told.jobs[0].goal is not None
+
+
 def test_what_is_named_must_fit() -> None:
     assert "needs 'sampled' of the teacher" in refusal("loss@objective.losses.kd=forward_kl,sampled_cross_entropy")
