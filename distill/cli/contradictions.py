@@ -5,7 +5,7 @@ from typing import Any
 
 from distill.cli.attention import readers
 from distill.cli.definitions import attribute
-from distill.cli.nodes import needs_of, nodes, part_of
+from distill.cli.nodes import coarser_of, needs_of, nodes, part_of
 from distill.cli.speaker import speaker
 from distill.errors import BadInput
 
@@ -16,12 +16,21 @@ REMEDIES = {
     "attention": "use a teacher that runs here (teacher=live), or remove the loss (~objective.losses.{loss})",
     "sampled": "use teacher=stored signal@teacher.signal=sampled, or another loss",
 }
+BALANCED = "distill.losses.balance.Balanced"
 REMEDY = "choose another teacher or another loss (distill list teachers)"
 
 
 def contradictions(config: dict[str, Any], origin: Callable[[str], str]) -> list[BadInput]:
     """Every contradiction of a bound config, in words."""
-    checks = (_two_corpora, _needless_control, _unmet_needs, _other_temperature, _blurred_attention, _other_tokens)
+    checks = (
+        _two_corpora,
+        _needless_control,
+        _unmet_needs,
+        _other_temperature,
+        _blurred_attention,
+        _balance,
+        _other_tokens,
+    )
     return [problem for check in checks for problem in check(config, origin)]
 
 
@@ -46,7 +55,8 @@ def _unmet_needs(config: dict[str, Any], origin: Callable[[str], str]) -> Iterat
     if teacher is None or provided is None:
         return
     for key, loss in nodes(config.get("objective"), "objective"):
-        for need in sorted(needs_of(loss) - provided - (frozenset({"logits"}) if _coarser(loss) & provided else set())):
+        coarse = frozenset({"logits"}) if coarser_of(loss) & provided else frozenset()
+        for need in sorted(needs_of(loss) - provided - coarse):
             said = ", ".join(sorted(provided)) or "nothing"
             reason = f"needs {need!r} of the teacher, but {teacher.name} provides {said}"
             remedy = REMEDIES.get(need, REMEDY).format(loss=key.rpartition(".")[2])
@@ -79,11 +89,27 @@ def _blurred_attention(config: dict[str, Any], origin: Callable[[str], str]) -> 
         yield BadInput(f"{origin('student.dropout')} student.dropout", reason, remedy="write student.dropout=0")
 
 
-def _coarser(loss: dict[str, Any]) -> frozenset[str]:
-    """Signals that do for this loss where it needs logits."""
-    definition = part_of(loss)
-    coarser = attribute(definition, "coarser") if definition and "logits" in needs_of(loss) else None
-    return coarser if isinstance(coarser, frozenset) else frozenset()
+def _balance(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
+    """A balanced number that is no weight of a term, or that has no other term to be balanced with."""
+    objective = config.get("objective")
+    losses = objective.get("losses") if isinstance(objective, dict) else None
+    named = losses.items() if isinstance(losses, dict) else ()
+    weights = {f"objective.losses.{name}.weight": _weight(loss) for name, loss in named}
+    for key, node in nodes(objective, "objective"):
+        if node["_target_"] != BALANCED:
+            continue
+        others = [other for other, weight in weights.items() if other != key and weight != 0]
+        if key not in weights:
+            reason = "only the weight of a loss can be balanced"
+            yield BadInput(f"{origin(key)} {key}", reason, remedy="write a number or a schedule")
+        elif not others:
+            reason = "is balanced, but no other loss has a weight to balance it with"
+            other = next((name for name in weights if name != key), "objective.losses.ce.weight")
+            yield BadInput(f"{origin(key)} {key}", reason, remedy=f"write {other}=1")
+
+
+def _weight(loss: object) -> object:
+    return loss.get("weight", 1.0) if isinstance(loss, dict) else 1.0
 
 
 def _provided(teacher: object) -> frozenset[str] | None:

@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from distill.cli.arguments import Arguments
-from distill.cli.definitions import Definition, attribute, find
+from distill.cli.definitions import Definition, attribute
 from distill.cli.kinds import nearest
+from distill.cli.nodes import coarser_of, needs_of, part_of
 from distill.cli.sources import Loader, Sources, told
 from distill.errors import BadInput
 
@@ -55,8 +56,8 @@ def choices(group: str, sources: Sources) -> list[Choice]:
         Choice(
             name=_short(name),
             says=(_comment(path) if shared[lines[name]] > 1 else "") or lines[name] or _comment(path),
-            formula=_field("Formula", nodes[name]),
-            source=_field("Source", nodes[name]),
+            formula=_told("Formula", nodes[name]),
+            source=_told("Source", nodes[name]),
             needs=_wants(nodes[name]),
         )
         for name, path in paths.items()
@@ -121,35 +122,39 @@ def _node(path: Path) -> dict:
     return below | node
 
 
-def _definitions(node: dict) -> list[Definition]:
-    """A choice's function, if its part is made around one (a divergence), then the part's class."""
-    inner = [value for value in node.values() if isinstance(value, dict) and value.get("_partial_")]
-    targets = [one.get("_target_") for one in [*inner, node]]
-    return [found for target in targets if isinstance(target, str) and (found := find(target))]
+def _speakers(node: dict) -> list[Definition]:
+    """Whose docstrings describe a choice: its part's first, or first that of the function which the part only wraps
+    (a divergence), saying itself no formula."""
+    part = part_of(node)
+    wrapped = [part_of(value) for value in node.values() if isinstance(value, dict) and value.get("_partial_")]
+    says_itself = part is not None and _fields("Formula", part)
+    return [one for one in ([part, *wrapped] if says_itself else [*wrapped, part]) if one]
 
 
 def _docstring(node: dict) -> str:
-    return next((one.docstring for one in _definitions(node) if one.docstring), "")
+    return next((one.docstring for one in _speakers(node) if one.docstring), "")
 
 
-def _field(word: str, node: dict) -> str:
-    """The paragraph of a docstring that starts with ``Formula:`` or ``Source:``."""
-    for definition in _definitions(node):
-        found = re.search(
-            rf"^[ \t]*{word}:[ \t]*(.+?)(?=\n[ \t]*(?:\n|[A-Z]\w*:)|\Z)", definition.docstring, re.M | re.S
-        )
-        if found:
-            return " ".join(found[1].split())
-    return ""
+def _told(word: str, node: dict) -> str:
+    """The lines of a choice's docstring that start with ``Formula:`` or ``Source:``, then those of the parts in it."""
+    own = next((found for one in _speakers(node) if (found := _fields(word, one))), [])
+    parts = [part_of(value) for value in node.values() if isinstance(value, dict) and not value.get("_partial_")]
+    return "\n".join([*own, *(line for part in parts if part for line in _fields(word, part))])
+
+
+def _fields(word: str, definition: Definition) -> list[str]:
+    pattern = rf"^[ \t]*{word}:[ \t]*(.+?)(?=\n[ \t]*(?:\n|[A-Z]\w*:)|\Z)"
+    return [" ".join(found.split()) for found in re.findall(pattern, definition.docstring, re.M | re.S)]
 
 
 def _wants(node: dict) -> str:
-    for name in ("needs", "provides"):
-        for definition in reversed(_definitions(node)):
-            value = attribute(definition, name)
-            if isinstance(value, frozenset):
-                return f"{name} {', '.join(sorted(map(str, value))) or 'nothing'}"
-    return ""
+    part = part_of(node)
+    if part is not None and isinstance(attribute(part, "needs"), frozenset):
+        coarser = coarser_of(node)
+        bound = f", or {' or '.join(sorted(coarser))} for a bound" if coarser else ""
+        return f"needs {', '.join(sorted(needs_of(node))) or 'nothing'}{bound}"
+    provided = attribute(part, "provides") if part else None
+    return f"provides {', '.join(sorted(map(str, provided))) or 'nothing'}" if isinstance(provided, frozenset) else ""
 
 
 def _comment(path: Path) -> str:
@@ -160,4 +165,4 @@ def _comment(path: Path) -> str:
             break
         words = line.lstrip("# ").strip()
         text += [] if words.startswith(("@package", "distill ")) else [words]
-    return re.split(r"(?<=[.])\s", " ".join(text), maxsplit=1)[0]
+    return re.split(r"(?<=[.])(?<! al[.])\s", " ".join(text), maxsplit=1)[0]

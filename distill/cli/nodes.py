@@ -25,7 +25,19 @@ def part_of(node: object) -> Definition | None:
 
 
 def needs_of(loss: dict[str, Any]) -> frozenset[str]:
-    """What the loss of a node declares that it needs; nothing if it declares nothing."""
+    """What the loss of a node declares that it needs, with its keys as they are; nothing if it declares nothing."""
+    inside = _declared(loss, "deeper") if loss.get("layers", "final") != "final" else frozenset()
+    return _declared(loss, "needs") | inside
+
+
+def coarser_of(loss: dict[str, Any]) -> frozenset[str]:
+    """Signals that do for the loss of a node where it needs logits: none if its gate or softening looks at them all."""
+    softening = part_of(loss.get("softening"))
+    whole = loss.get("gate") is not None or (softening is not None and attribute(softening, "whole") is True)
+    return _declared(loss, "coarser") if "logits" in needs_of(loss) and not whole else frozenset()
+
+
+def _declared(loss: dict[str, Any], name: str) -> frozenset[str]:
     definition = part_of(loss)
-    needs = attribute(definition, "needs") if definition else None
-    return needs if isinstance(needs, frozenset) else frozenset()
+    value = attribute(definition, name) if definition else None
+    return value if isinstance(value, frozenset) else frozenset()

@@ -12,7 +12,7 @@ from distill.ranges import Fraction
 
 
 def jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction = 0.5) -> Tensor:
-    """Generalised Jensen-Shannon divergence; both ends of its weight are 0.
+    """Generalised Jensen-Shannon divergence; it vanishes at both ends of its weight.
 
     Formula: β KL(p ‖ m) + (1 − β) KL(q ‖ m), m = β p + (1 − β) q
     Source: Agarwal et al. (2024). On-Policy Distillation of Language Models: Learning from Self-Generated

@@ -59,3 +59,18 @@ def test_a_teacher_that_cannot_is_refused_by_what_the_losses_need():
     assert "objective.losses.attention: needs 'attention' of the teacher" in said
     said = refused("objective=minilm_v2", "teacher=none", "control=none")
     assert "objective.losses.relations: needs 'layers' of the teacher" in said
+
+
+@pytest.mark.parametrize(("name", "fits"), [("hidden", False), ("hidden_cosine", True), ("patient", False)])
+def test_inner_layers_are_asked_for_before_a_weight_is_loaded(name, fits):
+    overrides = ("teacher=stored", f"loss@objective.losses.kd={name}")
+    if fits:
+        config(*overrides)
+    else:
+        assert "objective.losses.kd: needs 'layers' of the teacher" in refused(*overrides)
+
+
+def test_a_gate_or_a_softening_that_looks_at_all_logits_is_not_served_by_some():
+    few = ("teacher=stored", "signal@teacher.signal=topk")
+    config(*few)
+    assert "needs 'logits'" in refused(*few, "loss@objective.losses.kd=standardised_kl")

@@ -22,7 +22,7 @@ def test_a_loss_tells_formula_source_and_needs() -> None:
     assert "KL(p ‖ q)" in row.formula
     assert "Source" not in row.formula
     assert "Hinton" in row.source
-    assert row.needs == "needs logits"
+    assert row.needs == "needs logits, or topk for a bound"
 
 
 @pytest.mark.parametrize("word", ["loss", "losses", "teachers", "teacher", "data", "objectives", "experiments"])

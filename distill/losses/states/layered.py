@@ -1,7 +1,7 @@
 """Losses between states of layers that answer to each other, one pair at a time, summed over pairs."""
 
 from abc import abstractmethod
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,8 @@ class Layered(Compared):
         layers: which answer to which.
     """
 
+    deeper: ClassVar[frozenset[str]] = frozenset({"layers"})
+    """What it needs too, unless ``layers`` is ``final``."""
     blend: nn.Parameter | None
 
     def __init__(self, weight: float | Quantity = 1.0, layers: StateMap = "uniform") -> None:
@@ -40,7 +42,7 @@ class Layered(Compared):
 
     @property
     def asks(self) -> frozenset[str]:
-        return self.needs if self.layers == "final" else self.needs | {"layers"}
+        return self.needs if self.layers == "final" else self.needs | self.deeper
 
     @property
     def request(self) -> Request:
