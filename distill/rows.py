@@ -26,8 +26,8 @@ class Row:
         subject: whose: ``teacher``, ``student``, ``control``, ``control_compute``, or an exported file's name.
         metric: what: ``bits_per_byte``, ``loss/kd``, ``reliability/03/accuracy``, …
         value: the number; NaN is kept as null and means "measured and undefined".
-        unit: ``nats/token``, ``bits/byte``, ``tokens/s``, ``ms``, ``MiB``, ``bytes``, ``count``, ``fraction``, or ``x``
-            (how many times as fast, measured side by side).
+        unit: ``nats/token`` (``1/token`` where a loss has no unit), ``bits/byte``, ``tokens/s``, ``ms``, ``MiB``,
+            ``bytes``, ``count``, ``fraction``, ``1``, or ``x`` (how many times as fast, measured side by side).
         split: the text it was measured on: ``train``, ``validation``, ``test``, or ``none``.
         step: optimiser step of the subject at that moment.
         seed: the run's seed.

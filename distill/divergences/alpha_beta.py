@@ -13,6 +13,7 @@ def alpha_beta(log_p: Tensor, log_q: Tensor, alpha: float = 0.2, beta: float = 0
     """α-β divergence: one family from forward KL (1, 0) over squared distance (1, 1) to reverse KL (0, 1).
 
     Formula: −1/(αβ) Σ [p^α q^β − α/(α+β) p^(α+β) − β/(α+β) q^(α+β)], by continuity where αβ(α+β) = 0
+    Unit: 1/token
     Source: Wang et al. (2025). ABKD: Pursuing a Proper Allocation of the Probability Mass in Knowledge Distillation
         via α-β-Divergence. arXiv:2505.04560
 

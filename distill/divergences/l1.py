@@ -4,9 +4,10 @@ from torch import Tensor
 
 
 def l1(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """Sum of absolute differences of two sides: twice the total variation.
+    """ULD, under alignment=sorted: the sum of absolute differences, which is twice the total variation.
 
     Formula: Σ |p − q|
+    Unit: 1/token
     Source: Boizard et al. (2024). Towards Cross-Tokenizer Distillation: the Universal Logit Distillation Loss for LLMs.
         arXiv:2402.12030
 

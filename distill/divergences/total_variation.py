@@ -7,6 +7,7 @@ def total_variation(log_p: Tensor, log_q: Tensor) -> Tensor:
     """Half the sum of absolute differences: the share of tokens that speculative decoding would reject.
 
     Formula: ½ Σ |p − q| = 1 − Σ min(p, q)
+    Unit: 1/token
     Source: Wen, Li, Du, Mou (2023). f-Divergence Minimization for Sequence-Level Knowledge Distillation.
         arXiv:2307.15190
 
@@ -26,6 +27,7 @@ def squared_hellinger(log_p: Tensor, log_q: Tensor) -> Tensor:
     """Half the squared distance of the roots: 1 minus the Bhattacharyya coefficient.
 
     Formula: ½ Σ (√p − √q)² = 1 − Σ √(p q)
+    Unit: 1/token
     Source: Hellinger (1909). Neue Begründung der Theorie quadratischer Formen von unendlichvielen Veränderlichen.
         Journal für die reine und angewandte Mathematik 136.
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from distill.losses import citation
 from distill.losses.gate import Gate
-from distill.losses.quantity import Quantity, shown
+from distill.losses.quantity import Quantity, shown, varying
 from distill.losses.softened import Softened
 from distill.losses.softening import Softening
 from distill.ranges import Positive
@@ -20,8 +20,8 @@ from distill.ranges import Positive
 class Divergence(Softened):
     """A divergence from the teacher's to the student's next-token distribution, both softened.
 
-    Formula: T² D(p_T, q_T), p_T = softmax(z_teacher / T), q_T = softmax(z_student / T)
-    Source: Hinton, Vinyals, Dean (2015). Distilling the Knowledge in a Neural Network. arXiv:1503.02531
+    T² D(p_T, q_T), with p_T = softmax(z_teacher / T) and q_T = softmax(z_student / T). What D is, and whose, the
+    divergence says: formula, sources and unit are its own.
 
     Args:
         divergence: (log p, log q) -> nats; in yaml a ``_partial_`` of a function of ``distill.divergences``.
@@ -45,11 +45,15 @@ class Divergence(Softened):
     ) -> None:
         super().__init__(weight, temperature, temperature_squared, softening, gate)
         self._function, self._constants = opened(divergence)
+        self.unit = unit_of(self._function)
         self.scheduled = nn.ModuleDict(scheduled)
 
     def between(self, log_p: Tensor, log_q: Tensor, targets: Tensor) -> Tensor:
         numbers = {**self._constants, **{name: quantity() for name, quantity in self.scheduled.items()}}
         return self._function(log_p, log_q, **numbers)
+
+    def in_force(self) -> dict[str, float]:
+        return super().in_force() | varying(dict(self.scheduled.items()))
 
     def inner_formula(self) -> str:
         told = [f"{name} = {shown(value)}" for name, value in {**self._constants, **self.scheduled}.items()]
@@ -66,3 +70,8 @@ def opened(function: Callable[..., Tensor]) -> tuple[Callable[..., Tensor], dict
         keywords = {**function.keywords, **keywords}
         function = function.func
     return function, keywords
+
+
+def unit_of(function: Callable[..., Tensor]) -> str:
+    """What a divergence counts in: the ``Unit:`` of its docstring, else nats."""
+    return citation.line(function, "Unit") or Divergence.unit

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from distill.losses import citation
 from distill.losses.chunk import Chunk
 from distill.losses.gate import Gate
-from distill.losses.quantity import Quantity
+from distill.losses.quantity import Quantity, varying
 from distill.types import Batch, ModelShape, Moment, Outputs, Request, Signal
 
 
@@ -29,11 +29,13 @@ class Loss(nn.Module, ABC):
         needs: what it asks of a teacher's signal; compared with what the teacher provides before a weight is
             loaded.
         coarser: signals that do where it needs logits: what it says of a coarsened distribution is a bound, not noise.
+        unit: of its value, per token: ``1/token`` where a distance between states has none.
         weight: its factor in the objective's total; a number, a schedule, or something learned.
     """
 
     needs: ClassVar[frozenset[str]]
     coarser: ClassVar[frozenset[str]] = frozenset()
+    unit: str = "nats/token"
 
     def __init__(self, weight: float | Quantity = 1.0) -> None:
         super().__init__()
@@ -71,6 +73,10 @@ class Loss(nn.Module, ABC):
         """Hear the term's sum over this micro-batch (detached), in training only. Adaptive losses learn from
         it."""
         return
+
+    def in_force(self) -> dict[str, float]:
+        """Its numbers that are no constants, as they are now, by what they are called; a run logs them."""
+        return varying({"weight": self.weight})
 
     def formula(self) -> str:
         """The term with its numbers in it, without its weight."""

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from distill.errors import BadInput, NumericalStop
 from distill.losses import citation, undefined
 from distill.losses.loss import Loss, StateLoss, VocabularyLoss
-from distill.losses.quantity import Quantity, is_off, number, settle, shown
+from distill.losses.quantity import Quantity, is_off, number, settle, shown, varying
 from distill.losses.vocabulary import Pass, weigh
 from distill.ranges import Count, Positive
 from distill.types import Batch, ModelShape, Moment, Outputs, Request, Signal, Weighed
@@ -82,6 +82,11 @@ class Objective(nn.Module):
         """What all losses together want from the teacher."""
         return reduce(Request.__or__, (loss.teacher_request for loss in self.losses.values()), Request())
 
+    @property
+    def weighted(self) -> list[str]:
+        """The terms that have a weight now."""
+        return [name for name in self.losses if not self._is_off(name)]
+
     def prepare(self, student: ModelShape, teacher: ModelShape | None) -> None:
         """Make what depends on the models' sizes; before the optimiser is built."""
         for loss in self.losses.values():
@@ -111,6 +116,20 @@ class Objective(nn.Module):
             for name, value in told.items():
                 terms[name].observe(value, batch.tokens, moment)
         return Weighed(total=total, terms={name: told[name] for name in terms}, tokens=batch.tokens)
+
+    def units(self) -> dict[str, str]:
+        """Of what a run logs of it. A sum of terms of several units has none of its own."""
+        told = {f"loss/{name}": loss.unit for name, loss in self.losses.items()}
+        summed = {loss.unit for loss in self.losses.values() if isinstance(loss.weight, Quantity) or loss.weight}
+        total = summed.pop() if len(summed) == 1 else "1/token"
+        return told | {"loss/total": total} | dict.fromkeys(self.in_force(), "1")
+
+    def in_force(self) -> dict[str, float]:
+        """Every number that is no constant, as it is in this step: ``weight/<name>``, ``temperature/<name>``, …"""
+        told = {
+            f"{what}/{name}": value for name, loss in self.losses.items() for what, value in loss.in_force().items()
+        }
+        return told | varying({"temperature": self.temperature})
 
     def alone(self, name: str) -> "Objective":
         """One term by itself at weight 1: a copy, so that nothing it learns or adapts is touched by looking at it."""

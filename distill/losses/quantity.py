@@ -6,6 +6,8 @@ recompiling.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +16,13 @@ from distill.types import Moment
 
 
 class Quantity(nn.Module, ABC):
-    """One number, told anew at each step."""
+    """One number, told anew at each step.
+
+    Attributes:
+        varies: false if it is the same at every step after all.
+    """
+
+    varies: ClassVar[bool] = True
 
     def settle(self, moment: Moment) -> None:
         """Take the value that belongs to this moment; called once before anything reads it."""
@@ -41,6 +49,11 @@ class Quantity(nn.Module, ABC):
 def number(value: "float | Quantity") -> float | Tensor:
     """The value now: itself if it is a constant."""
     return value() if isinstance(value, Quantity) else float(value)
+
+
+def varying(numbers: "Mapping[str, float | Quantity | nn.Module | None]") -> dict[str, float]:
+    """The values now of those that are no constants."""
+    return {name: value().item() for name, value in numbers.items() if isinstance(value, Quantity) and value.varies}
 
 
 def settle(module: nn.Module, moment: Moment) -> None:

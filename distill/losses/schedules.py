@@ -6,6 +6,7 @@ Time is the share of the training that is done, so a schedule keeps its shape wh
 import math
 from abc import abstractmethod
 from bisect import bisect_right
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -45,6 +46,8 @@ class Constant(Schedule):
     Args:
         value: the number.
     """
+
+    varies: ClassVar[bool] = False
 
     def __init__(self, value: float = 1.0) -> None:
         super().__init__()

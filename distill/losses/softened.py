@@ -10,7 +10,7 @@ from distill.losses import citation
 from distill.losses.chunk import Chunk
 from distill.losses.gate import Gate
 from distill.losses.loss import VocabularyLoss
-from distill.losses.quantity import Quantity, number, shown
+from distill.losses.quantity import Quantity, number, shown, varying
 from distill.losses.softening import Softening
 from distill.ranges import Positive
 
@@ -64,6 +64,9 @@ class Softened(VocabularyLoss):
         value = self.between(log_p, log_q, chunk.answers)  # (C,)
         value = value if chunk.heard is None else torch.where(chunk.heard, value, 0.0)
         return value * scale if self.temperature_squared else value
+
+    def in_force(self) -> dict[str, float]:
+        return super().in_force() | varying({"temperature": self.temperature})
 
     def formula(self) -> str:
         told = [] if self.temperature is None else [f"T = {shown(self.temperature)}"]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from distill.alignment import likelihood
 from distill.losses import citation
-from distill.losses.divergence import opened
+from distill.losses.divergence import opened, unit_of
 from distill.losses.likelihood import log_likelihood
 from distill.losses.loss import StateLoss
 from distill.losses.quantity import Quantity
@@ -43,6 +43,7 @@ class SpanLikelihood(StateLoss):
     ) -> None:
         super().__init__(weight)
         self._function, self._constants = opened(divergence)
+        self.unit = unit_of(self._function)
         self.flattening = flattening
 
     def forward(self, outputs: Outputs, signal: Signal | None, batch: Batch) -> Tensor:

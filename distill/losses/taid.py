@@ -19,7 +19,7 @@ from distill.types import Moment
 
 
 class Taid(Softened):
-    """TAID: forward KL from a mixture of the student's own (detached) and the teacher's logits, ever more teacher.
+    """TAID: forward KL from a mixture of the student's own and the teacher's logits, with ever more of the teacher's.
 
     Formula: T² KL(p_t ‖ q), p_t = softmax((1 − t) z_student/T + t z_teacher/T), student detached, t from start to 1
     Source: Shing et al. (2025). TAID: Temporally Adaptive Interpolated Distillation for Efficient Knowledge Transfer
@@ -97,6 +97,9 @@ class Taid(Softened):
 
     def inner_formula(self) -> str:
         return f"KL(p_t ‖ q), p_t ∝ q^(1−t) p^t, q detached, t from {self.start:g} to 1, rate {self.rate:g}"
+
+    def in_force(self) -> dict[str, float]:
+        return super().in_force() | {"t": self.t}
 
     def get_extra_state(self) -> Tensor:
         told = [self.t, self._decrease, self._before, float(self._step), self._sum, float(self._tokens)]

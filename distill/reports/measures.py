@@ -109,7 +109,6 @@ _OTHERS = (
     RATE,
     Measure("gradient_norm", "gradient norm", "", "", "plain"),
     Measure("tokens_per_second", "tokens per second", "tokens/s", "higher", "magnitude"),
-    Measure("loss/total", "total loss", "nats/token", "lower"),
 )
 _KNOWN = {measure.metric: measure for measure in (*TABLE, *_OTHERS)}
 
@@ -119,9 +118,10 @@ def measure(metric: str, unit: str = "") -> Measure:
     if metric in _KNOWN:
         return _KNOWN[metric]
     if metric.startswith("loss/"):
-        return Measure(metric, f"loss/{metric.removeprefix('loss/')}", unit, "lower")
+        title = "total loss" if metric == "loss/total" else metric
+        return Measure(metric, title, "" if unit == "1/token" else unit, "lower")
     style: Style = "percent" if unit == "fraction" else "magnitude" if unit in ("count", "bytes") else "plain"
-    return Measure(metric, metric, "" if unit in ("count", "fraction") else unit, "", style)
+    return Measure(metric, metric, "" if unit in ("count", "fraction", "1") else unit, "", style)
 
 
 def significant(value: float, digits: int = 3) -> str:

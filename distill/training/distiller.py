@@ -11,7 +11,6 @@ resumed run does it at the same steps; values are logged every n steps, without 
 """
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -22,25 +21,17 @@ from transformers import PreTrainedModel
 
 from distill.alignment.alignment import Alignment
 from distill.errors import NumericalStop
+from distill.losses.balance import Balance
 from distill.losses.cross_entropy import CrossEntropy
 from distill.losses.objective import Objective
+from distill.losses.pull import Seen, trained
 from distill.models import answer
 from distill.rollouts.rollout import Rollout
 from distill.teachers.teacher import Teacher
 from distill.training.optim import Optim
 from distill.training.randomness import reseed
 from distill.training.tally import Tally
-from distill.types import Batch, Moment, Outputs, Signal
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the objective was given in the step being taken, its graph still whole: for callbacks that look at it."""
-
-    outputs: Outputs
-    signal: Signal | None
-    batch: Batch
-    moment: Moment
+from distill.types import Batch, Moment
 
 
 class Distiller(pl.LightningModule):
@@ -82,6 +73,7 @@ class Distiller(pl.LightningModule):
         self.teacher, self.rollout, self.alignment, self.optim = teacher, rollout, alignment, optim
         self.steps, self.seed, self.vocabulary, self.log_every = steps, seed, vocabulary, log_every
         self.tally = Tally()
+        self.balance = Balance(objective)
         self.seen: Seen | None = None
         self.logged_at = time.perf_counter()
         self.logged_tokens = 0
@@ -101,6 +93,11 @@ class Distiller(pl.LightningModule):
         self.tally.add(weighed, batch)
         self.seen = Seen(outputs, signal, batch, moment)
         return weighed.total
+
+    def on_before_backward(self, loss: Tensor) -> None:
+        if self.balance.due(self.global_step):
+            assert self.seen is not None, "a step keeps what it saw until its backward pass"
+            self.balance.add(self.seen, trained(self.student))
 
     def on_after_backward(self) -> None:
         self.seen = None  # layers and attention maps are large
@@ -125,6 +122,13 @@ class Distiller(pl.LightningModule):
         self._refuse_non_finite(norm)
         if (self.global_step + 1) % self.log_every == 0 or self.global_step == 0:
             self._log(norm, optimizer.param_groups[0]["lr"])
+        self.balance.close(self.global_step, tokens, self._over_ranks)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Of what it logs, by name."""
+        told = self.objective.units()
+        return told | {"gradient_norm": told["loss/total"], "learning_rate": "1", "tokens_per_second": "tokens/s"}
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer, schedule = self.optim.build(self.named_parameters(), self.steps)
@@ -137,6 +141,9 @@ class Distiller(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.teacher.passes = checkpoint["teacher_passes"]
         self.tally.seen = self.logged_tokens = checkpoint["tokens_seen"]
+
+    def _over_ranks(self, value: Tensor) -> Tensor:
+        return self.trainer.strategy.reduce(value, reduce_op="sum") if self.trainer.world_size > 1 else value
 
     def _micro_step(self, index: int) -> int:
         accumulated = self.trainer.accumulate_grad_batches
@@ -155,6 +162,7 @@ class Distiller(pl.LightningModule):
         now, tokens = time.perf_counter(), self.tally.seen
         values = {f"loss/{name}": value for name, value in self.tally.means().items()}
         values |= {"gradient_norm": norm.item(), "learning_rate": learning_rate, **self.alignment.account()}
+        values |= self.objective.in_force()
         if self.global_step > 0:
             values["tokens_per_second"] = (tokens - self.logged_tokens) / (now - self.logged_at)
         self.logged_at, self.logged_tokens = now, tokens

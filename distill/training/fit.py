@@ -110,7 +110,7 @@ class Fit:
             validation = Validation(self.data.validation_batches(), checkpoints, self.cadence.validate, interruption)
             saving = Saving(checkpoints, self.cadence.checkpoint, interruption)
             showing = Showing(self.console, subject, validation)
-            trainer = self._trainer(subject, module.steps, [validation, saving, showing])
+            trainer = self._trainer(subject, module, [validation, saving, showing])
             trainer.fit(module, train_dataloaders=self._stream(trainer, step), ckpt_path=start, weights_only=True)
         fitted = Fitted(
             steps=trainer.global_step,
@@ -124,12 +124,12 @@ class Fit:
         trainer.strategy.barrier()
         return fitted
 
-    def _trainer(self, subject: str, steps: int, callbacks: list[pl.Callback]) -> pl.Trainer:
-        loggers: list[Logger] = [RowLogger(self.folder, subject, self.seed)]
+    def _trainer(self, subject: str, module: Distiller, callbacks: list[pl.Callback]) -> pl.Trainer:
+        loggers: list[Logger] = [RowLogger(self.folder, subject, self.seed, module.units)]
         if self.tracker:
             loggers.append(Mirror(self.tracker, subject, self.console.print))
         return self.trainer(
-            max_steps=steps,
+            max_steps=module.steps,
             callbacks=[*callbacks, *self.callbacks()],
             logger=loggers,
             plugins=[FolderCheckpoint()],

@@ -16,16 +16,22 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from distill.rows import METRICS, Row, append
 
-UNITS = {"learning_rate": "1", "gradient_norm": "nats/token", "tokens_per_second": "tokens/s"}
 SPLITS = ("validation",)
 
 
 class RowLogger(Logger):
-    """Lightning's logger interface on ``metrics.jsonl``. A name's ``validation/`` prefix becomes the row's split."""
+    """Lightning's logger interface on ``metrics.jsonl``. A name's ``validation/`` prefix becomes the row's split.
 
-    def __init__(self, folder: Path, subject: str, seed: int) -> None:
+    Args:
+        folder: of the run.
+        subject: whose training it hears of.
+        seed: of the rows.
+        units: of the metrics whose name does not say it.
+    """
+
+    def __init__(self, folder: Path, subject: str, seed: int, units: Mapping[str, str]) -> None:
         super().__init__()
-        self.file, self.subject, self.seed = folder / METRICS, subject, seed
+        self.file, self.subject, self.seed, self.units = folder / METRICS, subject, seed, units
 
     @property
     def name(self) -> str:
@@ -45,13 +51,16 @@ class RowLogger(Logger):
 
     def _row(self, name: str, value: float, step: int) -> Row:
         split, _, metric = name.rpartition("/") if name.split("/")[0] in SPLITS else ("train", "", name)
-        return Row(self.subject, metric, float(value), _unit(metric), split, step, self.seed)
+        return Row(self.subject, metric, float(value), self._unit(metric), split, step, self.seed)
 
-
-def _unit(metric: str) -> str:
-    if metric.startswith("alignment/"):
-        return "fraction"
-    return "1" if metric.endswith("/cosine") else UNITS.get(metric, "nats/token")
+    def _unit(self, metric: str) -> str:
+        """What was told of the metric; the norm of a term's gradient counts in what the term counts in."""
+        if metric.startswith("alignment/"):
+            return "fraction"
+        if metric.endswith("/cosine"):
+            return "1"
+        term = metric.removeprefix("gradient/").removesuffix("/norm")
+        return self.units.get(f"loss/{term}" if term != metric else metric, "nats/token")
 
 
 class Mirror(Logger):

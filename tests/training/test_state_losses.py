@@ -1,64 +1,22 @@
 """What a state loss learns is trained, checkpointed and resumed with the run, and is no part of the student; looking at
 the gradients of the terms leaves the run as it is, bit for bit."""
 
-import io
 import itertools
-import os
-import signal
 
 import pytest
 import pytorch_lightning as pl
 import torch
-from rich.console import Console
 from safetensors.torch import load_file
 
-from distill.alignment.identity import Identity
 from distill.errors import Interrupted
 from distill.losses.cross_entropy import CrossEntropy
 from distill.losses.objective import Objective
 from distill.losses.states.hidden import MeanSquare
 from distill.losses.states.relation import Relation
 from distill.losses.taid import Taid
-from distill.models import answer, shape
-from distill.rollouts.data import Data
-from distill.rows import METRICS, WALL_CLOCK_UNITS, read
-from distill.signals.hidden import Hidden
-from distill.teachers.teacher import Teacher
+from distill.models import shape
 from distill.training.callbacks.gradient_anatomy import GradientAnatomy
-from distill.training.distiller import Distiller
-from distill.training.fit import Cadence, Fit
-from distill.training.optim import AdamW
-
-
-class Open(Teacher):
-    """A tiny model as a teacher that shows what is inside."""
-
-    provides = frozenset({"logits", "hidden", "layers"})
-
-    def __init__(self, model):
-        self._model = model.eval().requires_grad_(False)
-
-    @property
-    def model(self):
-        return self._model
-
-    @torch.no_grad()
-    def teach(self, batch, request):
-        self.passes += 1
-        told = answer(self.model, batch.teacher_inputs, batch.teacher_positions, request)
-        return Hidden(told.hidden, told.head, told)
-
-
-class Watch(pl.Callback):
-    """Keeps the objective's state after every step, and may stop the run after one."""
-
-    def __init__(self, stop=None):
-        self.stop, self.states = stop, []
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        self.states.append({name: value.clone() for name, value in pl_module.objective.state_dict().items()})
-        if len(self.states) == self.stop:
-            os.kill(os.getpid(), signal.SIGTERM)
+from tests.training.open_runs import Watch, facts, runs, same, weights
 
 
 def objective():
@@ -74,49 +32,7 @@ def objective():
 
 @pytest.fixture
 def run(tmp_path, text, tokenizer, tiny_llama):
-    def start(name, callbacks=(), accumulate=1):
-        folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-
-        def make():
-            student, teacher = tiny_llama(width=8, dropout=0.1, seed=3), Open(tiny_llama(width=24, layers=3, seed=5))
-            made = objective()
-            torch.manual_seed(11)
-            made.prepare(shape(student), shape(teacher.model))
-            return Distiller(student, made, teacher, Data(), Identity(), AdamW(1e-2), 4, seed=3, log_every=1)
-
-        def trainer(**given):
-            off = ("enable_progress_bar", "enable_model_summary", "enable_checkpointing", "use_distributed_sampler")
-            plain = {"accelerator": "cpu", "max_epochs": -1, "limit_val_batches": 0, "num_sanity_val_steps": 0}
-            return pl.Trainer(**plain, **dict.fromkeys(off, False), accumulate_grad_batches=accumulate, **given)
-
-        fit = Fit(
-            folder,
-            text,
-            tokenizer,
-            trainer,
-            Cadence(validate=2, checkpoint=2),
-            seed=3,
-            console=Console(file=io.StringIO()),
-            callbacks=lambda: list(callbacks),
-        )
-        fit("student", make)
-        return folder
-
-    return start
-
-
-def facts(folder):
-    return [row for row in read(folder / METRICS) if row.unit not in WALL_CLOCK_UNITS]
-
-
-def weights(folder):
-    return (folder / "student" / "model.safetensors").read_bytes()
-
-
-def same(left, right):
-    """Bit for bit; what TAID has not measured yet is no number."""
-    return torch.allclose(left, right, rtol=0, atol=0, equal_nan=True)
+    return runs(tmp_path, text, tokenizer, tiny_llama, objective)
 
 
 PROJECTION = "terms.loss/hidden.projections.0.linear.weight"
@@ -167,7 +83,7 @@ def test_the_terms_add_up_to_the_step(run):
         total = 0.0
         for i, a in enumerate(names):
             norm = told[step, f"gradient/{a}/norm"]
-            assert norm.unit == "nats/token"
+            assert norm.unit == ("1/token" if a == "hidden" else "nats/token")
             total += (weight[a] * norm.value) ** 2
             for b in names[i + 1 :]:
                 cosine = told[step, f"gradient/{a}~{b}/cosine"]

@@ -108,6 +108,8 @@ class AttentionScores(OfMaps):
     the mean, so that padding shrinks the loss. Here only what a token sees is compared.
     """
 
+    unit = "nats²/token"
+
     def between(self, student: Tensor, teacher: Tensor, may: Tensor) -> Tensor:
         count = may.sum(-1)  # (N, 1)
         square = (_centred(student, may, count) - _centred(teacher, may, count)).square()  # (N, H, S), 0 unseen

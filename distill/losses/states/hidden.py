@@ -32,6 +32,8 @@ class MeanSquare(Projected):
     TinyBERT's code has a bias in W and projects its embeddings by the same W; here the embedding loss has its own.
     """
 
+    unit = "1/token"
+
     def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
         return (student - teacher).square().mean(-1)
 
@@ -49,6 +51,8 @@ class Cosine(Projected):
         project: how the widths are brought together; DistilBERT's are equal.
         shared: one W for all pairs; else one each.
     """
+
+    unit = "1/token"
 
     def __init__(
         self,
@@ -79,6 +83,8 @@ class Patient(Projected):
     precision; here it is the paper's sum.
     """
 
+    unit = "1/token"
+
     def __init__(
         self,
         weight: float | Quantity = 1.0,
@@ -106,6 +112,7 @@ class Embedding(Compared):
     What the first layer is given: with learned positions they are in it, with rotary ones they are not.
     """
 
+    unit = "1/token"
     needs: ClassVar[frozenset[str]] = frozenset({"hidden", "layers"})
 
     def __init__(self, weight: float | Quantity = 1.0, project: Project = "auto") -> None:

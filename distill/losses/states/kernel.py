@@ -26,6 +26,8 @@ class KernelAlignment(Layered):
     With fewer tokens than dimensions CKA is biased upwards: of random states it is not 0.
     """
 
+    unit = "1/token"
+
     def __init__(self, weight: float | Quantity = 1.0, layers: StateMap = "uniform", within: Within = "sample") -> None:
         super().__init__(weight, layers)
         self.within = within

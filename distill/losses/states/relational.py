@@ -25,6 +25,8 @@ class RelationalDistance(Layered):
     The mean is over different tokens, as in the authors' code. A sample of one token has nothing to compare: 0.
     """
 
+    unit = "1/token"
+
     def __init__(self, weight: float | Quantity = 1.0, layers: StateMap = "final", within: Within = "sample") -> None:
         super().__init__(weight, layers)
         self.within = within
@@ -49,6 +51,8 @@ class RelationalAngle(Layered):
             triplets of a text grow with its third power.
         within: of one sample, or also across samples that follow each other in a micro-batch.
     """
+
+    unit = "1/token"
 
     def __init__(
         self,

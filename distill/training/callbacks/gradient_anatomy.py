@@ -11,12 +11,12 @@ from itertools import combinations
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from torch import Tensor
 
 from distill.errors import NumericalStop
+from distill.losses.pull import Seen, pull, trained
 from distill.ranges import Count
-from distill.training.distiller import Distiller, Seen
+from distill.training.distiller import Distiller
 
 
 class GradientAnatomy(pl.Callback):
@@ -51,20 +51,14 @@ class GradientAnatomy(pl.Callback):
 
 def _gradients(module: Distiller, seen: Seen) -> dict[str, Tensor]:
     """Each term's gradient on the student, flat, divided by the micro-batch's tokens."""
-    parameters = [parameter for parameter in module.student.parameters() if parameter.requires_grad]
-    found = {}
+    parameters, found = trained(module.student), {}
     for name in module.objective.losses:
         try:
-            total = module.objective.alone(name)(seen.outputs, seen.signal, seen.batch, seen.moment).total
+            told = pull(module.objective, name, seen, parameters)
         except NumericalStop:
             continue  # the training itself stops if this term has a weight
-        if total.requires_grad:
-            parts = torch.autograd.grad(total, parameters, retain_graph=True, allow_unused=True)
-            flat = [
-                torch.zeros_like(parameter).flatten() if part is None else part.flatten()
-                for part, parameter in zip(parts, parameters, strict=True)
-            ]
-            found[name] = torch.cat([part.float() for part in flat]) / seen.batch.tokens
+        if told is not None:
+            found[name] = told.gradient / seen.batch.tokens
     return found
 
 
