@@ -172,6 +172,7 @@ def test_a_batch_in_which_the_teacher_was_shown_nothing_is_silent(batch_of, engl
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch warns of itself
 @pytest.mark.parametrize("remainder", REMAINDERS)
 def test_compiled_equals_eager(batch_of, english, letters, remainder):
     sides = Sides.of(batch_of(english, letters), english, letters)
