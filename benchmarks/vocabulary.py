@@ -81,9 +81,11 @@ def floor(work: Work) -> Tensor:
     return teacher[0, 0] + of_hidden[0, 0] + of_weight[0, 0]
 
 
-def ours(*losses: tuple[str, Loss], compiled: bool = True, chunk: int = 256) -> Callable[[Work], Tensor]:
+def ours(
+    *losses: tuple[str, Loss], compiled: bool = True, kernel: bool = False, chunk: int = 256
+) -> Callable[[Work], Tensor]:
     """An objective, as a training step calls it: supervised tokens are gathered before the head."""
-    objective = Objective(dict(losses), chunk=chunk, compile=compiled)
+    objective = Objective(dict(losses), chunk=chunk, compile=compiled, kernel=kernel)
 
     def run(work: Work) -> Tensor:
         keep = work.targets >= 0
@@ -154,16 +156,19 @@ def kd(divergence: Callable[..., Tensor], weight: float = 1.0) -> Divergence:
     return Divergence(divergence, weight=weight)
 
 
+def mixed() -> list[tuple[str, Loss]]:
+    """Three divergences and the data's word."""
+    divergences = [("f", forward_kl, 0.5), ("r", reverse_kl, 0.3), ("j", jensen_shannon, 0.2)]
+    return [*((name, kd(function, weight)) for name, function, weight in divergences), ("ce", CrossEntropy(0.1))]
+
+
 VARIANTS: dict[str, Callable[[], Callable[[Work], Tensor]]] = {
     "floor": lambda: floor,
-    "ours KL": lambda: ours(("kd", kd(forward_kl))),
-    "ours JSD": lambda: ours(("kd", kd(jensen_shannon))),
-    "ours KL + RKL + JSD + CE": lambda: ours(
-        ("f", kd(forward_kl, 0.5)),
-        ("r", kd(reverse_kl, 0.3)),
-        ("j", kd(jensen_shannon, 0.2)),
-        ("ce", CrossEntropy(0.1)),
-    ),
+    "ours KL": lambda: ours(("kd", kd(forward_kl)), kernel=True),
+    "ours JSD": lambda: ours(("kd", kd(jensen_shannon)), kernel=True),
+    "ours KL + RKL + JSD + CE": lambda: ours(*mixed(), kernel=True),
+    "ours KL compiled": lambda: ours(("kd", kd(forward_kl))),
+    "ours JSD compiled": lambda: ours(("kd", kd(jensen_shannon))),
     "ours KL eager": lambda: ours(("kd", kd(forward_kl)), compiled=False),
     "ours JSD eager": lambda: ours(("kd", kd(jensen_shannon)), compiled=False),
     "naive KL": lambda: naive(forward_kl),

@@ -103,8 +103,7 @@ class Batch:
             inputs={key: value.to(device) for key, value in self.inputs.items()},
             teacher_inputs={key: value.to(device) for key, value in self.teacher_inputs.items()},
             **{
-                name: getattr(self, name).to(device)
-                for name in ("positions", "teacher_positions", "targets", "owners")
+                name: getattr(self, name).to(device) for name in ("positions", "teacher_positions", "targets", "owners")
             },
             spans=None if self.spans is None else self.spans.to(device),
         )
@@ -213,11 +212,14 @@ class Signal(ABC):
     compiled together with every loss that reads it.
 
     Attributes:
+        whole: a chunk is one tensor (C, V), the teacher's logits over the student's vocabulary, and ``pair`` softens
+            both sides and nothing else; so a compiled kernel may do the same.
         outputs: what the teacher's model answered at these N positions, with whatever was requested of it; without a
             gradient. None where no model of its own is at hand. What a token is must be the same on both sides.
     """
 
     provides: ClassVar[frozenset[str]]
+    whole: ClassVar[bool] = False
     outputs: Outputs | None = None
 
     @abstractmethod
@@ -225,9 +227,7 @@ class Signal(ABC):
         """The teacher's tensors for these positions; no gradient."""
 
     @abstractmethod
-    def pair(
-        self, chunk: tuple[Tensor, ...], logits: Tensor, temperature: float | Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def pair(self, chunk: tuple[Tensor, ...], logits: Tensor, temperature: float | Tensor) -> tuple[Tensor, Tensor]:
         """(log p, log q), each (C, K'), float32 or wider, both softened by ``temperature``.
 
         Args:

@@ -6,11 +6,13 @@ Bounded, hence finite for any two distributions, excluded tokens included.
 import torch
 from torch import Tensor
 
+from distill.divergences.closed_form import ClosedForm, closed_form
 from distill.divergences.expectation import kl_to_near_mixture
 from distill.divergences.kl import forward_kl, reverse_kl
 from distill.ranges import Fraction
 
 
+@closed_form(lambda teacher_weight=0.5: ClosedForm(mixture=1.0, teacher_weight=teacher_weight))
 def jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction = 0.5) -> Tensor:
     """Generalised Jensen-Shannon divergence; it vanishes at both ends of its weight.
 
@@ -38,6 +40,15 @@ def jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction = 0.5)
     return (teacher_weight * of_p + (1 - teacher_weight) * of_q).sum(-1)
 
 
+def _normalised(teacher_weight: float = 0.5) -> ClosedForm | None:
+    if teacher_weight in (0, 1):
+        return ClosedForm(reverse=1.0) if teacher_weight else ClosedForm(forward=1.0)
+    if not 0.01 <= teacher_weight <= 0.99:
+        return None
+    return ClosedForm(mixture=1 / (teacher_weight * (1 - teacher_weight)), teacher_weight=teacher_weight)
+
+
+@closed_form(_normalised)
 def normalised_jensen_shannon(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction = 0.5) -> Tensor:
     """Jensen-Shannon over β(1 − β): runs continuously from forward KL (β = 0) to reverse KL (β = 1).
 

@@ -6,10 +6,12 @@ cross-entropy is here ``soft_cross_entropy``.
 
 from torch import Tensor
 
+from distill.divergences.closed_form import ClosedForm, closed_form
 from distill.divergences.expectation import kl
 from distill.ranges import Fraction
 
 
+@closed_form(lambda: ClosedForm(forward=1.0))
 def forward_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
     """Forward KL: the student must cover all that the teacher says.
 
@@ -29,6 +31,7 @@ def forward_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
     return kl(log_p, log_q)
 
 
+@closed_form(lambda: ClosedForm(reverse=1.0))
 def reverse_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
     """Reverse KL: the student must say nothing that the teacher would not.
 
@@ -49,6 +52,7 @@ def reverse_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
     return kl(log_q, log_p)
 
 
+@closed_form(lambda teacher_weight=0.5: ClosedForm(forward=teacher_weight, reverse=1 - teacher_weight))
 def symmetric_kl(log_p: Tensor, log_q: Tensor, teacher_weight: Fraction = 0.5) -> Tensor:
     """Weighted mean of forward and reverse KL; at one half, half of Jeffreys' divergence.
 

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from distill.losses.chunk import Chunk
+from distill.losses.closed import Closed
 from distill.losses.loss import VocabularyLoss
 
 
@@ -22,3 +23,6 @@ class CrossEntropy(VocabularyLoss):
 
     def per_token(self, chunk: Chunk) -> Tensor:
         return functional.cross_entropy(chunk.logits, chunk.targets, reduction="none")  # (C,)
+
+    def closed(self, shared: float) -> Closed | None:
+        return Closed() if self.gate is None else None

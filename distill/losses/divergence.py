@@ -9,9 +9,11 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from distill.divergences.closed_form import closed_form_of
 from distill.losses import citation
+from distill.losses.closed import Closed
 from distill.losses.gate import Gate
-from distill.losses.quantity import Quantity, shown, varying
+from distill.losses.quantity import Quantity, number, shown, varying
 from distill.losses.softened import Softened
 from distill.losses.softening import Softening
 from distill.ranges import Positive
@@ -51,6 +53,15 @@ class Divergence(Softened):
     def between(self, log_p: Tensor, log_q: Tensor, targets: Tensor) -> Tensor:
         numbers = {**self._constants, **{name: quantity() for name, quantity in self.scheduled.items()}}
         return self._function(log_p, log_q, **numbers)
+
+    def closed(self, shared: float) -> Closed | None:
+        if self.gate is not None or self.softening is not None:
+            return None
+        scheduled = {name: float(quantity()) for name, quantity in self.scheduled.items()}
+        form = closed_form_of(self._function, {**self._constants, **scheduled})
+        temperature = shared if self.temperature is None else float(number(self.temperature))
+        scale = temperature**2 if self.temperature_squared else 1.0
+        return None if form is None else Closed(form, temperature, scale)
 
     def in_force(self) -> dict[str, float]:
         return super().in_force() | varying(dict(self.scheduled.items()))

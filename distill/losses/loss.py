@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from distill.losses import citation
 from distill.losses.chunk import Chunk
+from distill.losses.closed import Closed
 from distill.losses.gate import Gate
 from distill.losses.quantity import Quantity, varying
 from distill.types import Batch, ModelShape, Moment, Outputs, Request, Signal
@@ -106,6 +107,14 @@ class VocabularyLoss(Loss):
     @abstractmethod
     def per_token(self, chunk: Chunk) -> Tensor:
         """One value a token, before the gate: (C,), float32 or wider."""
+
+    def closed(self, shared: float) -> Closed | None:
+        """The same as a sum that the compiled row kernel knows, at this moment; None: it is evaluated as it is written.
+
+        Args:
+            shared: the objective's temperature.
+        """
+        return None
 
     def forward(self, chunk: Chunk) -> Tensor:
         """One value a token: (C,), float32 or wider; 0 where the gate is shut."""

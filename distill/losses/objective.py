@@ -46,6 +46,8 @@ class Objective(nn.Module):
         temperature: of every loss that has none of its own.
         chunk: supervised tokens whose logits exist at the same time; below 128 the products lose speed.
         compile: fuse the elementwise part of the pass with torch.compile; the same numbers to rounding.
+        kernel: evaluate cross-entropy, KL and Jensen-Shannon of float32 logits on the CPU by compiled rows, built at
+            first use; the same numbers to rounding. Anything else, or where nothing can be built, runs without.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Objective(nn.Module):
         temperature: Positive | Quantity = 1.0,
         chunk: Count = 256,
         compile: bool = False,
+        kernel: bool = True,
     ) -> None:
         super().__init__()
         self.losses = dict(losses)
@@ -62,6 +65,7 @@ class Objective(nn.Module):
         self.temperature = temperature
         self.chunk = chunk
         self.compiled = compile
+        self.kernel = kernel
 
     @property
     def needs(self) -> frozenset[str]:
@@ -136,7 +140,7 @@ class Objective(nn.Module):
         term = copy.deepcopy(self.losses[name])
         del term.weight  # it may be a module, in whose place no number can be put
         term.weight = 1.0
-        return Objective({name: term}, copy.deepcopy(self.temperature), self.chunk, self.compiled)
+        return Objective({name: term}, copy.deepcopy(self.temperature), self.chunk, self.compiled, self.kernel)
 
     def _is_off(self, name: str) -> bool:
         return is_off(self.losses[name].weight)
@@ -164,6 +168,7 @@ class Objective(nn.Module):
             targets=batch.targets,
             size=self.chunk,
             compiled=self.compiled,
+            kernel=self.kernel,
         )
 
     def _states(

@@ -9,7 +9,8 @@ Left out on purpose: gradients of gradients, and checkpointing on top (the gradi
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 
 import torch
@@ -20,6 +21,7 @@ from distill.losses.chunk import Chunk
 from distill.losses.elementwise import slopes, values
 from distill.losses.loss import VocabularyLoss
 from distill.losses.quantity import Quantity, number
+from distill.losses.shortcut import Shortcut
 from distill.products import add_product, product, widened, working_dtype
 from distill.types import Head, Outputs, Signal
 
@@ -37,6 +39,7 @@ class Pass:
         targets: (N,) int64.
         size: C.
         compiled: fuse the elementwise part.
+        kernel: leave the losses that have a closed form to the compiled row kernel, where it can be had.
     """
 
     losses: tuple[VocabularyLoss, ...]
@@ -47,6 +50,7 @@ class Pass:
     targets: Tensor
     size: int
     compiled: bool = False
+    kernel: bool = False
 
     def learned(self) -> list[Tensor]:
         """The active losses' own parameters and the shared temperature's, each once."""
@@ -54,6 +58,36 @@ class Pass:
         parameters = chain.from_iterable(o.parameters() for o in owners if isinstance(o, torch.nn.Module))
         weights = {id(p) for loss in self.losses if isinstance(loss.weight, Quantity) for p in loss.weight.parameters()}
         return list({id(p): p for p in parameters if p.requires_grad and id(p) not in weights}.values())
+
+    @cached_property
+    def shortcut(self) -> Shortcut | None:
+        """What the compiled row kernel does of this pass; None where torch does all."""
+        if not self.kernel or self.head.softcap is not None or self.learned():
+            return None
+        signal = self.signal if self.signal is not None and self.signal.whole else None
+        scale, temperature = self.head.scale, float(number(self.temperature))
+        return Shortcut.of(self.losses, self.active, scale, temperature, signal, self.targets, self.head.vocabulary)
+
+    def slopes(
+        self, raw: Tensor, targets: Tensor, told: tuple[Tensor, ...], factors: Tensor, learned: tuple[Tensor, ...]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Every loss's sum over a chunk (I,), the gradient of sum_i factor_i · term_i written over ``raw``, and the
+        gradients on ``learned``."""
+        quick = self.shortcut
+        if quick is None or not quick.takes(raw, told):
+            return slopes(self, raw, targets, told, factors, learned, self.compiled)
+        sums = factors.new_zeros(len(self.losses))
+        if quick.left:  # measured before the gradient is written over what they read
+            rest = replace(self, losses=tuple(self.losses[i] for i in quick.left), active=0)
+            sums[quick.left] = values(rest, raw, targets, told, sums[quick.left])
+        sums[quick.done] = quick.rows.slopes(raw, told[0] if quick.rows.hears else None, targets, factors)
+        return sums, []
+
+    def values(self, raw: Tensor, targets: Tensor, told: tuple[Tensor, ...], like: Tensor) -> Tensor:
+        """The sums alone; ``raw`` may be overwritten."""
+        if self.shortcut is None or not self.shortcut.takes(raw, told):
+            return values(self, raw, targets, told, like)
+        return self.slopes(raw, targets, told, like.new_ones(self.active), ())[0]  # the same bits as in training
 
     def evaluate(self, raw: Tensor, targets: Tensor, told: tuple[Tensor, ...]) -> list[Tensor]:
         """Every loss on a chunk's raw products: I tensors (C,). Active ones first, so that what they share
@@ -108,7 +142,7 @@ def _values(this: Pass, hidden: Tensor, weight: Tensor, bias: Tensor | None, dty
     sums = hidden.new_zeros(len(this.losses), dtype=dtype)
     weight = weight.to(working_dtype(hidden, weight))
     for rows, _, raw, told in this.walk(hidden, weight, bias):
-        sums += values(this, raw, this.targets[rows], told, sums)
+        sums += this.values(raw, this.targets[rows], told, sums)
     return sums
 
 
@@ -122,7 +156,7 @@ class _OnePass(torch.autograd.Function):
         operand = weight.detach().to(working_dtype(hidden, weight))
         fixed = None if bias is None else bias.detach()
         for rows, states, raw, told in this.walk(hidden.detach(), operand, fixed):
-            part, pulls = slopes(this, raw, this.targets[rows], told, factors, learned, this.compiled)
+            part, pulls = this.slopes(raw, this.targets[rows], told, factors, learned)
             sums += part
             gradients.add(rows, states, operand, raw, pulls)
         total = (factors * sums[: this.active]).sum()
