@@ -9,13 +9,19 @@ from distill.types import Batch, Weighed
 
 
 class Tally:
-    """Adds micro-batches of one optimiser step; ``close`` turns sums into means over all ranks' tokens."""
+    """Adds micro-batches of one optimiser step; ``close`` turns sums into means over all ranks' tokens.
+
+    Attributes:
+        seen: supervised tokens of all steps closed so far.
+        samples: whose tokens they were, in the step last closed on this rank.
+    """
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
         self.tokens = 0
-        self.samples: list[str] = []
         self.seen = 0
+        self.samples: tuple[str, ...] = ()
+        self._open_samples: list[str] = []
         self._closed: dict[str, Tensor] = {}
         self._closed_tokens = 1
 
@@ -23,7 +29,7 @@ class Tally:
         terms = {**weighed.terms, "total": weighed.total.detach()}
         self.sums = {name: self.sums[name] + value if name in self.sums else value for name, value in terms.items()}
         self.tokens += weighed.tokens
-        self.samples.extend(batch.samples)
+        self._open_samples.extend(batch.samples)
 
     def close(self, trainer: pl.Trainer) -> int:
         """End the step: the supervised tokens of all micro-batches and ranks, at least one."""
@@ -39,9 +45,9 @@ class Tally:
             raise BadInput("data", "a whole step holds no supervised token", remedy="raise data.sequence_length")
         self.seen += self._closed_tokens
         self.sums, self.tokens = {}, 0
+        self.samples, self._open_samples = tuple(self._open_samples), []
         return self._closed_tokens
 
     def means(self) -> dict[str, float]:
-        """Of the step last closed, in nats per supervised token; forgets whose samples they were."""
-        self.samples = []
+        """Of the step last closed, per supervised token."""
         return {name: (value / self._closed_tokens).item() for name, value in self._closed.items()}
