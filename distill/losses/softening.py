@@ -96,4 +96,6 @@ class Standardised(Softening):
         count = allowed.sum(-1, keepdim=True)
         known = torch.where(allowed, logits, 0.0)
         centred = torch.where(allowed, known - known.sum(-1, keepdim=True) / count, 0.0)
-        return (centred.square().sum(-1, keepdim=True) / (count - 1)).sqrt() + self.epsilon
+        variance = centred.square().sum(-1, keepdim=True) / (count - 1)
+        flat = variance == 0  # logits that are all alike: the root has no slope there, and 0 times it is what is meant
+        return torch.where(flat, 0.0, torch.where(flat, 1.0, variance).sqrt()) + self.epsilon

@@ -53,6 +53,16 @@ class Compared(StateLoss):
             return self.per_token(outputs, teacher, batch)
 
 
+def directions(states: Tensor) -> Tensor:
+    """(…, D) of length 1; a state of length 0 has no direction: 0, and no gradient.
+
+    ``functional.normalize`` gives it the gradient of a line through 0, a trillion times too steep.
+    """
+    length = torch.linalg.vector_norm(states, dim=-1, keepdim=True)
+    flat = length == 0
+    return torch.where(flat, 0.0, states / torch.where(flat, 1.0, length))
+
+
 def wide(states: Tensor) -> Tensor:
     """Half precision widened to float32; the rest as it is."""
     return states.to(widened(states.dtype))

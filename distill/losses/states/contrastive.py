@@ -2,10 +2,9 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from distill.losses.quantity import Quantity
-from distill.losses.states.compared import wide
+from distill.losses.states.compared import directions, wide
 from distill.losses.states.groups import Groups, Within
 from distill.losses.states.layered import Layered, StateMap
 from distill.losses.states.projection import Projection
@@ -55,8 +54,8 @@ class Contrastive(Layered):
 
     def between(self, student: Tensor, teacher: Tensor, batch: Batch, pair: int) -> Tensor:
         groups = Groups.of(batch.owners, self.within)
-        asked = groups.laid(functional.normalize(wide(self.own[pair](student)), dim=-1))  # (M, G, dimensions)
-        answers = groups.laid(functional.normalize(wide(self.told[pair](teacher)), dim=-1))
+        asked = groups.laid(directions(wide(self.own[pair](student))))  # (M, G, dimensions)
+        answers = groups.laid(directions(wide(self.told[pair](teacher))))
         scores = asked @ answers.transpose(-1, -2) / self.temperature  # (M, G, G)
         scores = scores.masked_fill(~groups.filled[:, None, :], -torch.inf)
         right = scores.log_softmax(-1).diagonal(dim1=-2, dim2=-1)  # (M, G)

@@ -7,10 +7,9 @@ supervised token, and each counts.
 from typing import ClassVar
 
 from torch import Tensor
-from torch.nn import functional
 
 from distill.losses.quantity import Quantity
-from distill.losses.states.compared import Compared, wide
+from distill.losses.states.compared import Compared, directions, wide
 from distill.losses.states.layered import Projected, StateMap
 from distill.losses.states.projection import Project, projection
 from distill.types import Batch, ModelShape, Outputs, Request
@@ -64,7 +63,7 @@ class Cosine(Projected):
         super().__init__(weight, layers, project, shared)
 
     def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
-        return 1 - functional.cosine_similarity(student, teacher, dim=-1)
+        return 1 - (directions(student) * directions(teacher)).sum(-1)
 
 
 class Patient(Projected):
@@ -95,7 +94,7 @@ class Patient(Projected):
         super().__init__(weight, layers, project, shared)
 
     def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
-        gap = functional.normalize(student, dim=-1) - functional.normalize(teacher, dim=-1)
+        gap = directions(student) - directions(teacher)
         return gap.square().sum(-1)
 
 

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from distill.losses.quantity import Quantity
+from distill.losses.states.compared import directions
 from distill.losses.states.groups import Groups, Within
 from distill.losses.states.layered import Layered, StateMap
 from distill.ranges import Count
@@ -100,8 +101,8 @@ def _distances(states: Tensor, others: Tensor) -> Tensor:
 def _cosines(states: Tensor, near: Tensor, there: Tensor) -> Tensor:
     """(N, D) -> (N, W, W): cosines between the directions from each token to its neighbours, 0 where none is."""
     away = (states[near] - states[:, None]).masked_fill(~there[..., None], 0.0)  # (N, W, D)
-    directions = functional.normalize(away, dim=-1)
-    return directions @ directions.transpose(-1, -2)
+    towards = directions(away)
+    return towards @ towards.transpose(-1, -2)
 
 
 def _mean(values: Tensor, counted: Tensor, dim: int) -> Tensor:
