@@ -281,7 +281,9 @@ def filling(root: Path, first: int = 0, last: int = 400, slow: float = 0.0) -> s
 
 def ended(process: subprocess.Popen) -> int:
     """How many rows it asked for."""
-    told, _ = process.communicate(timeout=60)
+    assert process.stdout is not None
+    with process:
+        told = process.stdout.read()  # communicate() with a timeout would lose what readline has read ahead
     assert process.returncode == 0
     return int(told.split()[-1])
 
