@@ -154,4 +154,4 @@ def gather(config: Mapping[str, Any], plugins: tuple[str, ...], console: "Consol
         made.check_packing()
     with console.status("loading the teacher"):
         made.ready()
-    return Parts(config, plugins, data, tokenizer, made, home, vocabulary, notes, own)
+    return Parts(config, plugins, data, tokenizer, made, home, vocabulary, (*notes, *made.notes), own)

@@ -84,6 +84,10 @@ class Stored(Teacher):
     def fingerprint(self) -> str:
         return self.store.key
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*self.source.notes, self.signal.note) if self.signal.note else self.source.notes
+
     def share(self, vocabulary: int) -> None:
         self.source.share(vocabulary)
 

@@ -43,6 +43,11 @@ class Teacher(ABC):
         return None
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about its word, a line each."""
+        return ()
+
+    @property
     def exact(self) -> "Teacher":
         """Whom measures are taken against: itself, or the teacher whose word it only keeps."""
         return self

@@ -45,6 +45,10 @@ class KeptDraws(Kept):
         return self.temperature
 
     @property
+    def note(self) -> str:
+        return f"the teacher says {self.draws} draws a token: the loss is an unbiased estimate of soft cross-entropy"
+
+    @property
     def bound(self) -> float:
         return 0.1  # a draw that falls on the border of two tokens may fall on the other side of it
 

@@ -60,6 +60,11 @@ class Kept(ABC):
         return None
 
     @property
+    def note(self) -> str:
+        """What a person should know about losses that are made of it; empty if they are what they are called."""
+        return ""
+
+    @property
     @abstractmethod
     def bound(self) -> float:
         """How far a token's distribution may be from the teacher's at its own temperature, or 1: total variation."""

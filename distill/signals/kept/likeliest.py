@@ -55,6 +55,10 @@ class KeptTopK(Kept):
         return self.temperature
 
     @property
+    def note(self) -> str:
+        return f"the teacher says its {self.k} likeliest tokens and one bucket: a divergence is a lower bound of itself"
+
+    @property
     def bound(self) -> float:
         return {"float32": 1e-4, "float16": 1e-2}[self.dtype]
 
