@@ -70,9 +70,7 @@ def read(path: Path) -> list[Row]:
 
 def _read(path: Path) -> Iterator[Row]:
     if not path.is_file():
-        raise BadInput(
-            str(path), "no such file", remedy="a run folder holds metrics.jsonl once it has measured"
-        )
+        raise BadInput(str(path), "no such file", remedy="a run folder holds metrics.jsonl once it has measured")
     known = {field.name for field in fields(Row)}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), start=1):
         if not line.endswith("\n"):

@@ -62,9 +62,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (ValueError, OSError) as problem:
-        raise BadInput(
-            str(path), f"cannot be read ({problem})", remedy="remove the file; it is made anew"
-        ) from None
+        raise BadInput(str(path), f"cannot be read ({problem})", remedy="remove the file; it is made anew") from None
     if not isinstance(told, dict):
         raise BadInput(str(path), "holds no JSON object", remedy="remove the file; it is made anew")
     return told
@@ -94,9 +92,7 @@ def find_fault(folder: Path) -> str | None:
     """What is wrong with a signed folder, or None: every file is there with its size and sha256."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        signed = {
-            str(name): (int(told["bytes"]), str(told["sha256"])) for name, told in manifest["files"].items()
-        }
+        signed = {str(name): (int(told["bytes"]), str(told["sha256"])) for name, told in manifest["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         return f"{MANIFEST}: {type(problem).__name__}"
     for name, (size, digest) in signed.items():
