@@ -6,6 +6,12 @@ the group. Each side's distribution over its vocabulary is brought onto events o
 of the student's is spelled by several of the teacher's, the span itself is one more event, with its exact probability
 by the chain rule. What is compared is a distribution on both sides, for any divergence and any temperature.
 
+Inside an event of several tokens nothing is said about which of them it is, but for the span that came. So a divergence
+under this alignment wants company: a weight for ``cross_entropy``, or ``loss=span_likelihood`` (objective=likelihood).
+Quickstart, teacher with 512 tokens beside the student's 1,024, 300 steps, one seed, bits per byte of the student: 3.25
+with forward KL alone, 2.67 with cross-entropy alone, 2.37 with forward KL and 0.3 cross-entropy, 2.35 with forward KL
+and span likelihoods (teacher 1.91).
+
 The student's later tokens in a group begin where the teacher has no token boundary: they are not heard here. Their span
 as a whole is what ``loss=span_likelihood`` compares, the chain rule on both sides.
 

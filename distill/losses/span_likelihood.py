@@ -22,7 +22,7 @@ SURE = 1e-6
 class SpanLikelihood(StateLoss):
     """ALM: a divergence between "this span comes" and "it does not", for each span that both tokenisers agree upon.
 
-    Formula: Σ_spans D((P^1/τ, 1 − P^1/τ), (Q^1/τ, 1 − Q^1/τ)), P = Π p(token | tokens before it), Q likewise
+    Formula: τ Σ_spans D((P^1/τ, 1 − P^1/τ), (Q^1/τ, 1 − Q^1/τ)), P = Π p(token | tokens before it), Q likewise
     Source: Minixhofer, Vulić, Ponti (2025). Universal Cross-Tokenizer Distillation via Approximate Likelihood Matching.
         arXiv:2503.20083
 
@@ -30,21 +30,29 @@ class SpanLikelihood(StateLoss):
     single tokens. The gradient reaches every token of a span. It stands at the span's first token, the others add 0.
     A span's probability is that of its own tokens: other ways to spell it are left out, on both sides.
 
+    With KL the factor τ keeps the gradient's scale: as τ grows, with x = |log P| and y = |log Q| the value becomes
+    x log(x / y) − x + y, which is 0 at x = y alone; without it (``scaled: false``) it becomes 0.
+
     Args:
         divergence: (log p, log q) -> nats; in yaml a ``_partial_`` of a function of ``distill.divergences``.
-        flattening: τ; above 1 long spans, whose probabilities are close to 0, differ by more.
+        flattening: τ; at 1 a span that is unlikely to the teacher hardly counts, a large one weighs all alike.
+        scaled: multiply by τ.
         weight: in the objective's total.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"logits"})
 
     def __init__(
-        self, divergence: Callable[..., Tensor], flattening: Positive = 1.0, weight: float | Quantity = 1.0
+        self,
+        divergence: Callable[..., Tensor],
+        flattening: Positive = 1.0,
+        scaled: bool = True,
+        weight: float | Quantity = 1.0,
     ) -> None:
         super().__init__(weight)
         self._function, self._constants = opened(divergence)
         self.unit = unit_of(self._function)
-        self.flattening = flattening
+        self.flattening, self.scaled = flattening, scaled
 
     def forward(self, outputs: Outputs, signal: Signal | None, batch: Batch) -> Tensor:
         assert signal is not None, "the objective does not measure it without a teacher"
@@ -62,7 +70,8 @@ class SpanLikelihood(StateLoss):
 
     def between(self, log_p: Tensor, log_q: Tensor) -> Tensor:
         """(G,), (G,) log-probabilities of spans -> (G,)."""
-        return self._function(self._binary(log_p), self._binary(log_q), **self._constants)
+        value = self._function(self._binary(log_p), self._binary(log_q), **self._constants)
+        return value * self.flattening if self.scaled else value
 
     def _binary(self, logs: Tensor) -> Tensor:
         """(G,) -> (G, 2) log-probabilities of "it comes" and "it does not"."""
@@ -72,7 +81,8 @@ class SpanLikelihood(StateLoss):
     def formula(self) -> str:
         power = "" if self.flattening == 1.0 else f"^(1/{self.flattening:g})"
         inner = citation.line(self._function, "Formula")
-        return f"Σ over spans, p = (P{power}, 1 − P{power}) and q alike: {inner}"
+        scale = f"{self.flattening:g} " if self.scaled and self.flattening != 1.0 else ""
+        return f"{scale}Σ over spans, p = (P{power}, 1 − P{power}) and q alike: {inner}"
 
     def sources(self) -> list[str]:
         return super().sources() + citation.lines(self._function, "Source")

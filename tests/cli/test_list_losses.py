@@ -48,7 +48,7 @@ def test_every_word_is_shown(width, monkeypatch, capsys):
     ("name", "word"),
     [
         ("dual_space", "D(p', q) + CE(y, p')"),
-        ("span_likelihood", "Σ_spans D("),
+        ("span_likelihood", "τ Σ_spans D("),
         ("standardised_kl", "KL(p ‖ q) = Σ p (log p − log q)\np = softmax(Z(z_teacher) / T)"),
         ("uld", "Σ |p − q|"),
     ],

@@ -42,9 +42,20 @@ def test_of_equal_tokenizers_every_token_is_a_span(flattening):
         (logits.log_softmax(-1).gather(1, targets)[:, 0] / flattening).exp()
         for logits in (scene.teacher, scene.hidden @ scene.weight.T)
     )
-    expected = (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).sum()
+    expected = flattening * (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).sum()
     torch.testing.assert_close(total, expected)
     close(gradients(total, scene.leaves), gradients(expected, scene.leaves))
+
+
+def test_flattened_without_end_it_is_the_divergence_of_log_likelihoods():
+    scene = Scene()
+    loss = composed("loss", "span_likelihood", ["loss.flattening=1e4"])
+    targets = scene.batch.targets[:, None]
+    x, y = (
+        -logits.log_softmax(-1).gather(1, targets)[:, 0] for logits in (scene.teacher, scene.hidden @ scene.weight.T)
+    )
+    expected = (x * (x / y).log() - x + y).sum()
+    torch.testing.assert_close(run(Objective({"spans": loss}), scene).total, expected, rtol=1e-3, atol=0)
 
 
 @pytest.mark.parametrize("student_first", [True, False])
@@ -55,7 +66,7 @@ def test_spans_of_two_tokenizers_are_sums_over_their_tokens(tmp_path, tokenizer,
     sides.student.requires_grad_()
     signal = prepared(ByteSpans(), one, other).align(sides.signal, batch)
     told: Spanned = signal.spanned
-    total = Objective({"spans": composed("loss", "span_likelihood")})(sides.outputs, signal, batch, NOW).total
+    total = Objective({"spans": composed("loss", "span_likelihood", ["loss.flattening=1.0"])})(sides.outputs, signal, batch, NOW).total
     chains = []
     for logits, ids, groups in (
         (sides.teacher, batch.spans.teacher_targets, told.teacher_groups),
@@ -74,7 +85,7 @@ def test_spans_of_two_tokenizers_are_sums_over_their_tokens(tmp_path, tokenizer,
 def test_a_sure_span_has_a_finite_value_and_gradient():
     scene = Scene()
     scene.teacher.scatter_(1, scene.batch.targets[:, None], 80.0)
-    total = run(Objective({"spans": composed("loss", "span_likelihood")}), scene).total
+    total = run(Objective({"spans": composed("loss", "span_likelihood", ["loss.flattening=1.0"])}), scene).total
     assert torch.isfinite(total)
     assert all(torch.isfinite(slope).all() for slope in gradients(total, scene.leaves))
 
