@@ -66,7 +66,9 @@ def test_spans_of_two_tokenizers_are_sums_over_their_tokens(tmp_path, tokenizer,
     sides.student.requires_grad_()
     signal = prepared(ByteSpans(), one, other).align(sides.signal, batch)
     told: Spanned = signal.spanned
-    total = Objective({"spans": composed("loss", "span_likelihood", ["loss.flattening=1.0"])})(sides.outputs, signal, batch, NOW).total
+    total = Objective({"spans": composed("loss", "span_likelihood", ["loss.flattening=1.0"])})(
+        sides.outputs, signal, batch, NOW
+    ).total
     chains = []
     for logits, ids, groups in (
         (sides.teacher, batch.spans.teacher_targets, told.teacher_groups),
