@@ -216,7 +216,7 @@ def test_one_model_does_not_change_the_config_of_another(good):
 
 
 def test_surplus_tensors_are_counted(good, tmp_path, caplog, monkeypatch):
-    # a library that configures logging in this process (import-linter does) disables every logger that exists at that moment
+    # a library that configures logging in this process (import-linter does) disables the loggers it finds
     monkeypatch.setattr("distill.folders.log.disabled", False)
     shutil.copytree(good, tmp_path / "more")
     tensors = load_file(tmp_path / "more" / "model.safetensors")
