@@ -161,15 +161,28 @@ class _OnePass(torch.autograd.Function):
             gradients.add(rows, states, operand, raw, pulls)
         total = (factors * sums[: this.active]).sum()
         health = gradients.health(total)
-        ctx.gradients, ctx.sums = gradients, sums[: this.active].clone()
+        # Saved by autograd, which lets go of them before they arrive: a gradient that nobody else holds becomes the
+        # parameter's own, where a held one would be copied (a twentieth of the pass for a large head).
+        ctx.save_for_backward(sums[: this.active].clone(), *gradients.made)
+        ctx.dtypes = gradients.dtypes
         ctx.mark_non_differentiable(sums, health)
         return total, sums, health
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_total, _sums, _health):  # type: ignore[override]
-        made = ctx.gradients.scaled(grad_total)
-        return (None, *made[:3], ctx.sums * grad_total if ctx.needs_input_grad[4] else None, *made[3:])
+        sums, *gradients = ctx.saved_tensors
+        made = _scaled(gradients, grad_total, ctx.dtypes)
+        return (None, *made[:3], sums * grad_total if ctx.needs_input_grad[4] else None, *made[3:])
+
+
+def _scaled(made: list[Tensor | None], factor: Tensor, dtypes: list[torch.dtype | None]) -> list[Tensor | None]:
+    """Times the incoming gradient, in each tensor's own dtype; a factor of 1 on the CPU costs nothing."""
+    one = not factor.is_cuda and factor.item() == 1.0
+    return [
+        None if tensor is None else (tensor if one else tensor * factor).to(dtype)
+        for tensor, dtype in zip(made, dtypes, strict=True)
+    ]
 
 
 class _Gradients:
@@ -177,7 +190,7 @@ class _Gradients:
 
     def __init__(self, ctx: FunctionCtx, hidden: Tensor, weight: Tensor, bias: Tensor | None, learned) -> None:
         wanted = ctx.needs_input_grad  # type: ignore[attr-defined]
-        self._dtypes = [None if t is None else t.dtype for t in (hidden, weight, bias, *learned)]
+        self.dtypes = [None if t is None else t.dtype for t in (hidden, weight, bias, *learned)]
 
         def room(asked: bool, like: Tensor | None, make=torch.zeros_like) -> Tensor | None:
             wide = None if like is None else widened(working_dtype(hidden, weight, like))
@@ -208,11 +221,7 @@ class _Gradients:
         made = [self.hidden, self.bias, *self.learned] if self.hidden is not None else [self.weight, self.bias]
         return sum((tensor.sum() for tensor in made if tensor is not None), start=like.new_zeros(()))
 
-    def scaled(self, factor: Tensor) -> list[Tensor | None]:
-        """Times the incoming gradient, in each tensor's own dtype; a factor of 1 on the CPU costs nothing."""
-        one = not factor.is_cuda and factor.item() == 1.0
-        made = [self.hidden, self.weight, self.bias, *self.learned]
-        return [
-            None if tensor is None else (tensor if one else tensor * factor).to(dtype)
-            for tensor, dtype in zip(made, self._dtypes, strict=True)
-        ]
+    @property
+    def made(self) -> list[Tensor | None]:
+        """On the states, the head's weight and bias, and what is learned."""
+        return [self.hidden, self.weight, self.bias, *self.learned]

@@ -212,3 +212,26 @@ def test_a_machine_that_compiles_nothing_runs_eager():
     with patch.object(elementwise, "_can_compile", lambda: False):
         fused = run(Objective(losses, compile=True), scene)
     assert torch.equal(fused.total, run(Objective(losses), scene).total)
+
+
+def test_the_heads_gradient_is_handed_over_and_not_copied():
+    scene = Scene(tokens=40, vocabulary=31)
+    copied = Copies()
+    total = run(Objective(some_losses(), chunk=8), scene).total
+    with copied:
+        total.backward()
+    assert (scene.vocabulary, scene.width) not in copied.shapes
+
+
+class Copies(TorchDispatchMode):
+    """The shapes of all that is copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: set[tuple[int, ...]] = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        if "clone" in function.__name__ or "copy" in function.__name__:
+            self.shapes.add(tuple(made.shape))
+        return made
