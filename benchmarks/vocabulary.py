@@ -4,195 +4,61 @@
     python benchmarks/vocabulary.py --sizes 49152x512 --rounds 7     # one size
     python benchmarks/vocabulary.py --supervised 0.3                 # what peers pay for tokens that are masked
 
-Every variant starts from final hidden states of student (width 512) and teacher (width 1024) and ends with gradients on
-the student's states and head. The floor is the four products that nobody can avoid: student logits, teacher logits,
-gradient of the states, gradient of the head. Variants run interleaved in one process on one thread, so that a busy
-machine disturbs them alike; a time is the median of CPU seconds, a ratio is to the floor of the same round. Peak
-memory is that of a process of its own, above the inputs.
+Variants (``benchmarks/variants.py``) run interleaved in one process on one thread, so that a busy machine disturbs them
+alike; a time is the median of CPU seconds, a ratio is the median over rounds of two times of the same round. Peak
+memory is that of a process of its own, above the inputs: a fork, so that nothing is imported or compiled again.
 
 Left out on purpose: the models' bodies, the optimiser, GPUs (``--device cuda`` runs ours and the floor, as a start).
 """
 
 import argparse
+import gc
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 import torch
-from torch import Tensor
 
-from distill.divergences.jensen_shannon import jensen_shannon
-from distill.divergences.kl import forward_kl, reverse_kl
-from distill.losses.cross_entropy import CrossEntropy
-from distill.losses.divergence import Divergence
-from distill.losses.loss import Loss
-from distill.losses.objective import Objective
+from benchmarks.variants import OURS, VARIANTS, Run, Work
 from distill.rows import Row, append
-from distill.signals.hidden import Hidden
-from distill.types import Batch, Head, Moment, Outputs
 
 SIZES = "49152x512,151936x128,32000x2048"
-WIDTH, TEACHER_WIDTH = 512, 1024
 
 
-@dataclass
-class Work:
-    """The inputs of one measurement: N positions, of which ``targets`` other than −100 are supervised."""
+@dataclass(frozen=True)
+class Measured:
+    """A variant at one size.
 
-    vocabulary: int
-    tokens: int
-    supervised: float
-    device: str = "cpu"
+    Attributes:
+        times: CPU seconds, one a round.
+        peak: MiB above the inputs; None where it was not asked for.
+    """
 
-    def __post_init__(self) -> None:
-        torch.manual_seed(0)
-        on = {"device": self.device}
-        self.hidden = torch.randn(self.tokens, WIDTH, **on).requires_grad_()
-        self.weight = (torch.randn(self.vocabulary, WIDTH, **on) * 0.05).requires_grad_()
-        self.teacher_hidden = torch.randn(self.tokens, TEACHER_WIDTH, **on)
-        self.teacher_weight = torch.randn(self.vocabulary, TEACHER_WIDTH, **on) * 0.05
-        self.targets = torch.randint(self.vocabulary, (self.tokens,), **on)
-        self.targets[int(self.supervised * self.tokens) :] = -100
+    times: list[float]
+    peak: float | None = None
 
-    def logits(self) -> tuple[Tensor, Tensor]:
-        """All of them, as peers make them: (N, V) each."""
-        with torch.no_grad():
-            teacher = self.teacher_hidden @ self.teacher_weight.T
-        return self.hidden @ self.weight.T, teacher
+    def over(self, other: "Measured") -> float:
+        """How many times as long it takes."""
+        return statistics.median(mine / base for mine, base in zip(self.times, other.times, strict=True))
 
 
-def floor(work: Work) -> Tensor:
-    """The four products, of supervised tokens only."""
-    keep = work.targets >= 0
-    with torch.no_grad():
-        hidden = work.hidden[keep]
-        teacher = work.teacher_hidden[keep] @ work.teacher_weight.T
-        logits = hidden @ work.weight.T
-        of_hidden, of_weight = logits @ work.weight, logits.T @ hidden
-    return teacher[0, 0] + of_hidden[0, 0] + of_weight[0, 0]
-
-
-def ours(
-    *losses: tuple[str, Loss], compiled: bool = True, kernel: bool = False, chunk: int = 256
-) -> Callable[[Work], Tensor]:
-    """An objective, as a training step calls it: supervised tokens are gathered before the head."""
-    objective = Objective(dict(losses), chunk=chunk, compile=compiled, kernel=kernel)
-
-    def run(work: Work) -> Tensor:
-        keep = work.targets >= 0
-        targets = work.targets[keep]
-        index = torch.arange(targets.shape[0], device=targets.device)
-        batch = Batch({}, {}, index, index, targets, torch.zeros_like(index), ("",))
-        signal = Hidden(work.teacher_hidden[keep], Head(work.teacher_weight))
-        weighed = objective(Outputs(work.hidden[keep], Head(work.weight)), signal, batch, Moment(0, 1))
-        weighed.total.backward()
-        return weighed.total.detach() / weighed.tokens
-
-    return run
-
-
-def naive(divergence: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Work], Tensor]:
-    """Full logits, our divergence, autograd."""
-
-    def run(work: Work) -> Tensor:
-        student, teacher = work.logits()
-        value = divergence(teacher.log_softmax(-1), student.log_softmax(-1))
-        return _finished(value[work.targets >= 0].mean())
-
-    return run
-
-
-def trl(beta: float) -> Callable[[Work], Tensor]:
-    from trl.experimental.gkd.gkd_trainer import GKDTrainer
-
-    def run(work: Work) -> Tensor:
-        student, teacher = work.logits()
-        return _finished(
-            GKDTrainer.generalized_jsd_loss(student[None], teacher[None], labels=work.targets[None], beta=beta)
-        )
-
-    return run
-
-
-def liger(beta: float) -> Callable[[Work], Tensor]:
-    from liger_kernel.chunked_loss.jsd_loss import LigerFusedLinearJSDLoss
-
-    loss = LigerFusedLinearJSDLoss(weight_hard_loss=0.0, weight_soft_loss=1.0, beta=beta, compiled=True)
-
-    def run(work: Work) -> Tensor:
-        args = (work.hidden, work.weight, work.teacher_hidden, work.teacher_weight, work.targets)
-        return _finished(loss(*args))
-
-    return run
-
-
-def torchtune() -> Callable[[Work], Tensor]:
-    from torchtune.modules.loss.kd_losses import ForwardKLLoss
-
-    loss = ForwardKLLoss()
-
-    def run(work: Work) -> Tensor:
-        student, teacher = work.logits()
-        return _finished(loss(student, teacher, work.targets))
-
-    return run
-
-
-def _finished(loss: Tensor) -> Tensor:
-    loss.backward()
-    return loss.detach()
-
-
-def kd(divergence: Callable[..., Tensor], weight: float = 1.0) -> Divergence:
-    return Divergence(divergence, weight=weight)
-
-
-def mixed() -> list[tuple[str, Loss]]:
-    """Three divergences and the data's word."""
-    divergences = [("f", forward_kl, 0.5), ("r", reverse_kl, 0.3), ("j", jensen_shannon, 0.2)]
-    return [*((name, kd(function, weight)) for name, function, weight in divergences), ("ce", CrossEntropy(0.1))]
-
-
-VARIANTS: dict[str, Callable[[], Callable[[Work], Tensor]]] = {
-    "floor": lambda: floor,
-    "ours KL": lambda: ours(("kd", kd(forward_kl)), kernel=True),
-    "ours JSD": lambda: ours(("kd", kd(jensen_shannon)), kernel=True),
-    "ours KL + RKL + JSD + CE": lambda: ours(*mixed(), kernel=True),
-    "ours KL compiled": lambda: ours(("kd", kd(forward_kl))),
-    "ours JSD compiled": lambda: ours(("kd", kd(jensen_shannon))),
-    "ours KL eager": lambda: ours(("kd", kd(forward_kl)), compiled=False),
-    "ours JSD eager": lambda: ours(("kd", kd(jensen_shannon)), compiled=False),
-    "naive KL": lambda: naive(forward_kl),
-    "naive JSD": lambda: naive(jensen_shannon),
-    "TRL KL": lambda: trl(0.0),
-    "TRL JSD": lambda: trl(0.5),
-    "Liger KL": lambda: liger(0.0),
-    "Liger JSD": lambda: liger(0.5),
-    "torchtune KL": torchtune,
-}
-
-
-def prepared(names: list[str]) -> dict[str, Callable[[Work], Tensor]]:
+def prepared(names: list[str]) -> dict[str, Run]:
     """Those that can run here; the others are told and left out."""
     ready = {}
     for name in names:
         try:
-            ready[name] = VARIANTS[name]()
+            ready[name] = VARIANTS[name].make()
         except ImportError as missing:
             print(f"{name}: not measured, {missing}", file=sys.stderr)
     return ready
 
 
-def seconds(run: Callable[[Work], Tensor], work: Work) -> float:
+def seconds(run: Run, work: Work) -> float:
     """CPU seconds of one forward and backward, from gradients that do not exist yet."""
     work.hidden.grad = work.weight.grad = None
     if work.device == "cuda":
@@ -206,7 +72,7 @@ def seconds(run: Callable[[Work], Tensor], work: Work) -> float:
     return time.thread_time() - start
 
 
-def times(variants: dict[str, Callable[[Work], Tensor]], work: Work, rounds: int) -> dict[str, list[float]]:
+def times(variants: dict[str, Run], work: Work, rounds: int) -> dict[str, list[float]]:
     """Interleaved: one of each, ``rounds`` times, after one that is not counted."""
     measured: dict[str, list[float]] = {name: [] for name in variants}
     for counted in range(rounds + 1):
@@ -217,63 +83,136 @@ def times(variants: dict[str, Callable[[Work], Tensor]], work: Work, rounds: int
     return measured
 
 
-def peak(name: str, size: str, supervised: float) -> float:
-    """MiB above the inputs, in a process of its own (after a run on few tokens has loaded what it needs)."""
-    command = [sys.executable, __file__, "--peak", name, "--sizes", size, "--supervised", str(supervised)]
-    made = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": _root()}
-    )
-    return float(made.stdout.strip().splitlines()[-1])
+def peak(run: Run, work: Work) -> float:
+    """MiB that a run adds to the inputs, in a forked process."""
+    work.hidden.grad = work.weight.grad = None
+    gc.collect()
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            Path("/proc/self/clear_refs").write_text("5")  # the highest mark is now what is in use
+            before = _highest()
+            run(work)
+            os.write(write, str(_highest() - before).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as told:
+        said = told.read()
+    os.waitpid(child, 0)
+    return float(said)
 
 
-def own_peak(name: str, size: str, supervised: float) -> float:
-    """What ``peak`` asks its child for."""
-    vocabulary, tokens = map(int, size.split("x"))
-    run = prepared([name])[name]
-    for small in (40, 48):  # compiles for any number of tokens
-        run(Work(257, small, 1.0))
-    work = Work(vocabulary, tokens, supervised)
-    before = _resident()
-    _reset_peak()
-    run(work)
-    return (_highest() - before) / 2**20
-
-
-def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-
-def _reset_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
-
-
-def _highest() -> int:
+def _highest() -> float:
+    """MiB."""
     line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
+    return int(line.split()[1]) / 1024
 
 
-def _root() -> str:
-    return str(Path(__file__).resolve().parents[1])
-
-
-def measure(size: str, names: list[str], options: argparse.Namespace) -> list[Row]:
-    """One size: times of all variants, then their peaks; a table as it goes."""
+def measure(size: str, names: list[str], options: argparse.Namespace) -> dict[str, Measured]:
+    """One size: times of all variants, then their peaks; a table of both."""
     vocabulary, tokens = map(int, size.split("x"))
     work = Work(vocabulary, tokens, options.supervised, options.device)
     variants = prepared(names)
-    measured = times(variants, work, options.rounds)
-    print(f"\nV = {vocabulary}, N = {tokens}, {options.supervised:.0%} supervised")
-    print(f"{'':28}{'× floor':>9}{'ms':>9}{'peak MiB':>10}")
-    rows = []
-    for name, took in measured.items():
-        ratio = statistics.median(mine / base for mine, base in zip(took, measured["floor"], strict=True))
-        told = {"ratio": (ratio, "fraction"), "time": (1e3 * statistics.median(took), "ms")}
-        if options.memory:
-            told["peak"] = (peak(name, size, options.supervised), "MiB")
-        print(f"{name:28}{ratio:9.2f}{told['time'][0]:9.0f}{told.get('peak', (float('nan'),))[0]:10.0f}", flush=True)
+    took = times(variants, work, options.rounds)
+    peaks = {name: peak(run, work) for name, run in variants.items()} if options.memory else {}
+    measured = {name: Measured(took[name], peaks.get(name)) for name in variants}
+    print(f"\nV = {vocabulary}, N = {tokens}, {options.supervised:.0%} supervised, median of {options.rounds}\n")
+    print("| variant | × floor | × ours | ms | peak MiB |\n|---|---|---|---|---|")
+    for name, one in measured.items():
+        told = [f"{value:.2f}" if value else "" for value in (above_floor(name, measured), behind_ours(name, measured))]
+        memory = "" if one.peak is None else f"{one.peak:.0f}"
+        print(f"| {name} | {' | '.join(told)} | {1e3 * statistics.median(one.times):.0f} | {memory} |", flush=True)
+    return measured
+
+
+def above_floor(name: str, measured: dict[str, Measured]) -> float | None:
+    floor = measured.get(VARIANTS[name].floor)
+    return None if floor is None else measured[name].over(floor)
+
+
+def behind_ours(name: str, measured: dict[str, Measured]) -> float | None:
+    """How many times as long as ours of the same kind, the default one."""
+    own = OURS.get(VARIANTS[name].kind)
+    return None if own is None or own not in measured else measured[name].over(measured[own])
+
+
+def rows(size: str, measured: dict[str, Measured], options: argparse.Namespace) -> list[Row]:
+    """Subject is the variant; ``ratio`` is to its floor, ``behind`` to ours of its kind."""
+    made = []
+    for name, one in measured.items():
+        told = {
+            "ratio": (above_floor(name, measured), "x"),
+            "behind": (behind_ours(name, measured), "x"),
+            "time": (1e3 * statistics.median(one.times), "ms"),
+            "peak": (one.peak, "MiB"),
+        }
         where = f"vocabulary/{size}/{options.supervised:g}"
-        rows += [Row(name, f"{where}/{what}", v, unit, "none", 0, 0, len(took)) for what, (v, unit) in told.items()]
-    return rows
+        made += [
+            Row(name, f"{where}/{what}", value, unit, "none", 0, 0, len(one.times))
+            for what, (value, unit) in told.items()
+            if value is not None
+        ]
+    return made
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is wanted of one number.
+
+    Attributes:
+        name: what it is.
+        value: as measured; None if it was not.
+        wanted: the bound.
+        most: it may not be above the bound; else not below.
+    """
+
+    name: str
+    value: float | None
+    wanted: float
+    most: bool = False
+
+    def line(self) -> str:
+        bound = f"{'≤' if self.most else '≥'} {self.wanted:.2f}"
+        if self.value is None:
+            return f"| {self.name} | {bound} | not measured | |"
+        met = self.value <= self.wanted if self.most else self.value >= self.wanted
+        return f"| {self.name} | {bound} | {self.value:.2f} | {'met' if met else 'missed'} |"
+
+
+def targets(measured: dict[str, Measured], supervised: float) -> list[Target]:
+    """The project's, for one size."""
+
+    def behind(name: str) -> float | None:
+        return behind_ours(name, measured) if name in measured else None
+
+    def memory(peer: str, own: str) -> float | None:
+        one, other = measured.get(peer), measured.get(own)
+        return one.peak / other.peak if one and other and one.peak and other.peak else None
+
+    if supervised < 1:
+        return [Target("TRL KL / ours", behind("TRL KL"), 4.0), Target("Liger KL / ours", behind("Liger KL"), 2.5)]
+    dense = [OURS[kind] for kind in ("KL", "JSD", "mix") if OURS[kind] in measured]
+    return [
+        *(Target(f"{name} / floor", above_floor(name, measured), 1.20, most=True) for name in dense),
+        Target("TRL KL / ours", behind("TRL KL"), 1.7),
+        Target("TRL JSD / ours", behind("TRL JSD"), 2.5),
+        Target("Liger KL / ours", behind("Liger KL"), 1.0),
+        Target("Liger JSD / ours", behind("Liger JSD"), 1.0),
+        Target("Liger KL / ours, memory", memory("Liger KL", "ours KL"), 3.0),
+        Target("Liger JSD / ours, memory", memory("Liger JSD", "ours JSD"), 3.0),
+        Target("naive top-64 / ours", behind("naive top-64"), 1.3),
+    ]
+
+
+def flat(size: str, options: argparse.Namespace) -> Target:
+    """Peak memory at four times the tokens over that at N, gradients of the states included."""
+    vocabulary, tokens = map(int, size.split("x"))
+    run = prepared(["ours KL"])["ours KL"]
+    few, many = (Work(vocabulary, n * tokens, options.supervised) for n in (1, 4))
+    run(Work(vocabulary, 8, 1.0))
+    return Target(f"ours KL, memory at N = {4 * tokens} / {tokens}", peak(run, many) / peak(run, few), 1.10, most=True)
 
 
 def main() -> None:
@@ -282,20 +221,22 @@ def main() -> None:
     parser.add_argument("--sizes", default=SIZES, help=f"VxN, comma-separated ({SIZES})")
     parser.add_argument("--supervised", type=float, default=1.0, help="share of the tokens that are supervised")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--variants", help="comma-separated; all if not given")
+    parser.add_argument("--variants", help="semicolon-separated; all if not given")
     parser.add_argument("--no-memory", dest="memory", action="store_false", help="times only")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--peak", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    options.memory &= options.device == "cpu"
     torch.set_num_threads(1)
-    if options.peak:
-        print(own_peak(options.peak, options.sizes, options.supervised))
-        return
-    names = ["floor", *(n for n in (options.variants or ",".join(VARIANTS)).split(",") if n != "floor")]
+    names = options.variants.split(";") if options.variants else list(VARIANTS)
     for size in options.sizes.split(","):
-        rows = measure(size, names, options)
+        measured = measure(size, names, options)
+        wanted = targets(measured, options.supervised)
+        wanted += [flat(size, options)] if options.memory and options.supervised == 1 else []
+        print(
+            "\n| target | wanted | measured | |\n|---|---|---|---|", *(t.line() for t in wanted), sep="\n", flush=True
+        )
         if options.json:
-            append(options.json, rows)
+            append(options.json, rows(size, measured, options))
 
 
 if __name__ == "__main__":
