@@ -32,35 +32,38 @@ def installed() -> bool:
     return find_spec("xllamacpp") is not None
 
 
-def asked(file: Path, prompts: Sequence[Sequence[int]], expected: Sequence[Tensor], threads: int) -> list[Measured]:
+def asked(
+    file: Path, prompts: Sequence[Sequence[int]], expected: Sequence[Tensor], threads: int, rounds: int = ROUNDS
+) -> list[Measured]:
     """Agreement with the expected next tokens, divergence from them, and speeds.
 
     Args:
         file: a GGUF.
         prompts: ids that texts begin with.
-        expected: (V,) the student's log-probabilities of what follows each.
+        expected: (V,) the student's log-probabilities of what follows each; of the first prompts, where it is shorter.
         threads: that llama.cpp computes with.
+        rounds: of the speeds.
 
     Raises:
         BadInput: llama.cpp cannot load the file.
     """
     server = _server(file, threads)
     same, apart, prefill, decode = SampleMean(), SampleMean(), [], []
-    for number, (prompt, log_p) in enumerate(zip(prompts, expected, strict=True)):
+    for number, (prompt, log_p) in enumerate(zip(prompts, expected, strict=False)):
         log_q = _next(server, prompt, log_p.numel())
         owner = torch.tensor([number])
         same.add((log_q.argmax() == log_p.argmax())[None], owner)
         apart.add(forward_kl(log_p[None], log_q[None]), owner)
     longest = max(prompts, key=len)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         times = _told(server, longest, WRITTEN)["timings"]
         prefill.append(times["prompt_per_second"])
         decode.append(times["predicted_per_second"])
     return [
         Measured(AGREEMENT, same.value, "fraction", same.n, *same.interval()),
         Measured(KL, apart.value, "nats/token", apart.n, *apart.interval()),
-        Measured("prefill_tokens_per_second", median(prefill), "tokens/s", ROUNDS),
-        Measured("decode_tokens_per_second", median(decode), "tokens/s", ROUNDS),
+        Measured("prefill_tokens_per_second", median(prefill), "tokens/s", rounds),
+        Measured("decode_tokens_per_second", median(decode), "tokens/s", rounds),
         Measured("threads", threads, "count"),
     ]
 

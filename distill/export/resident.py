@@ -9,10 +9,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from distill.export.onnx_runner import OnnxRunner
 from distill.export.runner import Runner
+
+Load = Callable[[Path, int], None]
+"""Loads a folder's file and reads a prompt of so many tokens."""
 
 SECONDS = 300
 STATUS, PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -20,7 +24,7 @@ STATUS, PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 def resident(format: str, folder: Path, tokens: int) -> int | None:
     """Bytes; None where nobody tells, or where this format has no runner of its own."""
-    if format not in _OPENERS or not STATUS.exists():
+    if format not in _LOADERS or not STATUS.exists() or (format == "gguf" and find_spec("xllamacpp") is None):
         return None
     words = [sys.executable, "-m", "distill.export.resident", format, str(folder), str(tokens)]
     try:
@@ -30,27 +34,46 @@ def resident(format: str, folder: Path, tokens: int) -> int | None:
         return None
 
 
-def _onnx() -> Callable[[Path], Runner]:
+def _onnx() -> Load:
     import onnxruntime  # noqa: F401 - before the first look at the memory
 
-    return OnnxRunner
+    return lambda folder, tokens: _read(OnnxRunner(folder), tokens)
 
 
-def _torch() -> Callable[[Path], Runner]:
+def _torch() -> Load:
     from transformers.models.auto.modeling_auto import AutoModelForCausalLM  # noqa: F401 - as above
 
     from distill.export.torch_runner import TorchRunner
     from distill.folders import load_causal_lm
     from distill.models import token_embedding
 
-    def opened(folder: Path) -> Runner:
+    def load(folder: Path, tokens: int) -> None:
         model = load_causal_lm(str(folder))
-        return TorchRunner(model, token_embedding(model).shape[0])
+        _read(TorchRunner(model, token_embedding(model).shape[0]), tokens)
 
-    return opened
+    return load
 
 
-_OPENERS = {"onnx": _onnx, "huggingface": _torch}
+def _llama_cpp() -> Load:
+    from importlib import import_module
+
+    from distill.export.llama_cpp import asked
+
+    import_module("xllamacpp")  # as above
+
+    def load(folder: Path, tokens: int) -> None:
+        file = next(folder.glob("*.gguf"))
+        asked(file, [[1 + i % 50 for i in range(tokens)]], [], threads=1, rounds=1)
+
+    return load
+
+
+_LOADERS = {"onnx": _onnx, "huggingface": _torch, "gguf": _llama_cpp}
+
+
+def _read(runner: Runner, tokens: int) -> None:
+    count = min(tokens, runner.positions or tokens)
+    runner.read([(i * 7919 + 1) % runner.vocabulary for i in range(count)])
 
 
 def _kibibytes(name: str) -> int:
@@ -60,12 +83,10 @@ def _kibibytes(name: str) -> int:
 
 
 def _main(format: str, folder: str, tokens: str) -> None:
-    opener = _OPENERS[format]()
+    load = _LOADERS[format]()
     before = _kibibytes("VmRSS")
     PEAK.write_text("5", encoding="ascii")  # the peak begins again
-    runner = opener(Path(folder))
-    count = min(int(tokens), runner.positions or int(tokens))
-    runner.read([(i * 7919 + 1) % runner.vocabulary for i in range(count)])
+    load(Path(folder), int(tokens))
     print(max(_kibibytes("VmHWM") - before, 0) * 1024)
 
 

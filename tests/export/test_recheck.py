@@ -118,4 +118,4 @@ def test_memory_is_asked_of_a_process_of_its_own(exported):
     found = resident("huggingface", folder, 8)
     assert found is not None
     assert found >= np.prod(student.model.get_input_embeddings().weight.shape)
-    assert resident("gguf", folder, 8) is None
+    assert resident("no such format", folder, 8) is None
