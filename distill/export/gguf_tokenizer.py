@@ -20,7 +20,7 @@ _LLAMA3 = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 _QWEN2 = _LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
-_BY_REGEX = {_LLAMA3: "llama-bpe", _QWEN2: "qwen2"}
+BY_REGEX = {_LLAMA3: "llama-bpe", _QWEN2: "qwen2"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _pre(told: dict[str, Any]) -> str:
         if kinds == ["Digits", "ByteLevel"] and steps[0]["individual_digits"] and steps[1]["use_regex"]:
             return "smollm"
         if kinds == ["Split", "ByteLevel"] and not steps[1]["use_regex"]:
-            name = _BY_REGEX.get(steps[0]["pattern"].get("Regex"))
+            name = BY_REGEX.get(steps[0]["pattern"].get("Regex"))
             if name is not None:
                 return name
     raise _refused(f"cuts text by rules ({', '.join(map(str, kinds)) or 'none'}) that have no name in llama.cpp here")

@@ -112,6 +112,15 @@ def test_a_tokenizer_whose_rules_have_no_name_there_is_refused():
         gguf_tokenizer(PreTrainedTokenizerFast(tokenizer_object=bpe), 2)
 
 
+def test_rules_are_recognised_by_what_their_readers_do():
+    from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
+
+    from distill.export.gguf_tokenizer import BY_REGEX
+
+    for regex, name in BY_REGEX.items():
+        assert GGUF_PRE_TOKENIZER_SPLITS[name] == regex
+
+
 def test_llama_cpp_says_what_the_student_says(sharp, tmp_path):
     pytest.importorskip("xllamacpp", reason="llama.cpp's wheel is no dependency: pip install xllamacpp")
     student, export = sharp(), Gguf(ANYTHING, "f32")
