@@ -193,3 +193,18 @@ def test_what_a_model_writes_cannot_reach_the_terminal(home, monkeypatch, capsys
     told = talk(monkeypatch, capsys, tmp_path, "hello", "/tokens")
     assert r"\x1b\x1b" in told
     assert "\x1b\x1b" not in told
+
+
+def test_an_onnx_file_is_exported_within_its_own_bounds_and_talked_to(run, monkeypatch, capsys):
+    """The bounds of ``conf/export/onnx_int8.yaml`` as they stand, on a random model; and no torch in what answers."""
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package} is in the extra onnx")
+    words = [word for word in QUICK if "agreement" in word or word.startswith("recheck")]
+    assert main(["export", str(run), "export=onnx_int8", *words]) == 0  # likeliest tokens of near-equal ones may change
+    (divergence,) = [row.value for row in read(run / METRICS) if row.metric == "kl_to_student"]
+    assert divergence < 0.02
+    capsys.readouterr()
+    told = talk(monkeypatch, capsys, run / "exports" / "student-onnx-int8", "The quick", "/tokens", "/teacher", "A dog")
+    assert "onnx-int8: " in told
+    assert "teacher: " in told
+    assert "KL" in told
