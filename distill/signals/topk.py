@@ -81,5 +81,8 @@ class TopK(Signal):
 def _rest(values: Tensor, ids: Tensor) -> Tensor:
     """(C, V), (C, K) -> (C,) log-sum-exp over the tokens that are not among ``ids``; −inf where none is left."""
     rest = values.scatter(-1, ids, -torch.inf)  # (C, V)
-    empty = rest.detach().amax(-1) == -torch.inf  # (C,) whose own log-sum-exp would have a NaN gradient
-    return rest.masked_fill(empty[:, None], 0.0).logsumexp(-1).masked_fill(empty, -torch.inf)
+    largest = rest.detach().amax(-1)  # (C,)
+    empty = largest == -torch.inf  # whose own log-sum-exp would have a NaN gradient
+    largest = largest.masked_fill(empty, 0.0)
+    total = (rest - largest[:, None]).exp().sum(-1)
+    return (total.masked_fill(empty, 1.0).log() + largest).masked_fill(empty, -torch.inf)
