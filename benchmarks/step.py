@@ -22,6 +22,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -83,7 +84,7 @@ class Clock(pl.Callback):
 
 
 def lightning(student: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, teacher: Teacher, data: Replayed) -> float:
-    """CPU seconds a step inside a run, the first and the last left out (they validate and save)."""
+    """CPU seconds a step inside a run."""
     steps, clock = len(data.batches), Clock()
 
     def trainer(**given: object) -> pl.Trainer:
@@ -100,7 +101,7 @@ def lightning(student: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, teac
         console = Console(file=io.StringIO())
         fit = Fit(Path(folder), data, tokenizer, trainer, Cadence(NEVER, NEVER), 0, console, callbacks=lambda: [clock])
         fit("student", make)
-    return (clock.ends[-2] - clock.ends[0]) / (steps - 2)
+    return between(clock.ends)
 
 
 def bare(student: PreTrainedModel, teacher: Teacher, batches: Sequence[Batch], weighs: Objective) -> float:
@@ -120,7 +121,12 @@ def bare(student: PreTrainedModel, teacher: Teacher, batches: Sequence[Batch], w
         optimizer.step()
         schedule.step()
         ends.append(time.thread_time())
-    return (ends[-2] - ends[0]) / (len(batches) - 2)
+    return between(ends)
+
+
+def between(ends: list[float]) -> float:
+    """The median step, the first and the last left out (a run validates and saves there)."""
+    return statistics.median(later - earlier for earlier, later in pairwise(ends[:-1]))
 
 
 def passes(student: PreTrainedModel, teacher: Teacher, batches: Sequence[Batch]) -> float:
