@@ -112,7 +112,7 @@ def test_another_teacher_teaches_something_else(run, distill, laboratory):
 
 
 def test_without_a_teacher_there_is_no_control(tiny, laboratory):
-    folder = laboratory / "alone"
+    folder = laboratory / "without_a_teacher"
     words = ("data.path=corpus.jsonl", "data.share=1.0", "teacher=none", "objective=cross_entropy", "control=none")
     assert main(["train", *words, "debug=fast", "logger=none", "measure=none", f"paths.run={folder}"]) == 0
     assert {row.subject for row in read(folder / METRICS)} == {"student"}
