@@ -6,6 +6,7 @@ twice; two that differ have two, so that nobody reads another run's numbers.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from distill.cli.compose import Composed
@@ -34,14 +35,19 @@ PLACES = frozenset({"cache"})
 
 
 def identity(composed: Composed) -> str:
-    """sha256 of the canonical JSON of what matters, first eight digits.
+    """The digest of a whole config, eight digits."""
+    return digest(composed.config, 8)
+
+
+def digest(config: Mapping[str, Any], digits: int) -> str:
+    """sha256 of the canonical JSON of what matters in a config or in some of its keys, first ``digits``.
 
     Left out: ``SHOWN_ONLY``, and parts whose class says ``only_shows = True``. Numbers are compared as numbers: the
     binding has already written ``1`` as ``1.0`` where a ``float`` is annotated, and JSON knows no ``1e-3``.
     """
-    matters = _rows_of_a_step(_matters(composed.config, ""))
+    matters = _rows_of_a_step(_matters(dict(config), ""))
     text = json.dumps(matters, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
 
 
 def _rows_of_a_step(config: dict[str, Any]) -> dict[str, Any]:

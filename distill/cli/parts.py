@@ -90,8 +90,10 @@ class Parts:
         return model
 
     def distiller(self, steps: int, taught: bool) -> "Distiller":
-        """The module that trains a student: with the run's objective and teacher, or without a teacher."""
+        """The module that trains a student: with the run's objective, teacher and rollout, or on the text alone."""
+        from distill.alignment.identity import Identity
         from distill.models import shape
+        from distill.rollouts.data import Data
         from distill.teachers.none import NoTeacher
         from distill.training.comparison import without_teacher
         from distill.training.distiller import Distiller
@@ -105,7 +107,10 @@ class Parts:
         rollout, alignment, optim = (
             instantiate(self.config[part], plugins=self.plugins) for part in ("rollout", "alignment", "optim")
         )
-        tokenizers.prepare(alignment, self.tokenizer, self.own)
+        if taught:
+            tokenizers.prepare(alignment, self.tokenizer, self.own)
+        else:
+            rollout, alignment = Data(), Identity()
         return Distiller(
             student,
             objective,

@@ -17,6 +17,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 
 from distill.cli.arguments import Arguments
 from distill.cli.compose import Composed, compose
+from distill.cli.controls import PLACE as CONTROLS
 from distill.cli.devices import device_count
 from distill.cli.identity import identity
 from distill.cli.sources import Sources
@@ -163,6 +164,7 @@ def _job(
         environment={
             GROUP: folder.name,
             TAGS: json.dumps([f"{key}={value}" for key, value in combination.swept.items()]),
+            CONTROLS: str((folder.path / "controls").absolute()),
         },
         directory=os.getcwd(),
         goal=_goal(composed.config),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from distill import rows
 from distill.cli.build import instantiate
+from distill.cli.controls import Controls
 from distill.cli.devices import is_leader
 from distill.cli.nursery import TEACHER
 from distill.cli.parts import Parts
@@ -59,7 +60,11 @@ def train(parts: Parts, folder: RunFolder, console: "Console") -> Mapping[str, "
     steps = steps_of_subjects(parts.config["control"], trainer["max_steps"], student, parts.teacher.shape, rate)
     if parts.home and is_leader():
         _adopt(parts.home / rows.METRICS, folder.path / rows.METRICS)
-    return {name: fit(name, partial(parts.distiller, count, taught=name == STUDENT)) for name, count in steps.items()}
+    controls = Controls.of(parts)
+    fitted = {STUDENT: fit(STUDENT, partial(parts.distiller, steps.pop(STUDENT), taught=True))}
+    for name, count in steps.items():
+        fitted[name] = controls(fit, name, count, partial(parts.distiller, count, taught=False))
+    return fitted
 
 
 def measure(parts: Parts, folder: RunFolder, fitted: Mapping[str, "Fitted"], console: "Console") -> None:

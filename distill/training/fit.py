@@ -4,6 +4,7 @@ The subject's folder (``<run>/student``) is an ordinary Hugging Face folder, wri
 while it is not there, ``<run>/checkpoints/student`` says how far the training is.
 """
 
+import copy
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -123,6 +124,12 @@ class Fit:
             self._keep(module.student, checkpoints, done, fitted)
         trainer.strategy.barrier()
         return fitted
+
+    def at(self, folder: Path) -> "Fit":
+        """The same trainings in another folder."""
+        other = copy.copy(self)
+        other.folder = folder
+        return other
 
     def _trainer(self, subject: str, module: Distiller, callbacks: list[pl.Callback]) -> pl.Trainer:
         loggers: list[Logger] = [RowLogger(self.folder, subject, self.seed, module.units)]

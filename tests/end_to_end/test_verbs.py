@@ -45,7 +45,7 @@ def test_list_tells_every_loss_with_its_formula(capsys):
 
 
 def test_a_sweep_of_four_is_run_reported_and_not_run_twice(tiny, laboratory):
-    words = [*tiny, "control=none", "paths.sweeps=sweeps", "name=four", "-m"]
+    words = [*tiny, "control=steps", "paths.sweeps=sweeps", "name=four", "-m"]
     words += ["objective.temperature=1,2", "objective.losses.kd.weight=0.5,0.9"]
     command = [sys.executable, "-m", "distill", "train", *words]
     first = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
@@ -53,6 +53,8 @@ def test_a_sweep_of_four_is_run_reported_and_not_run_twice(tiny, laboratory):
     (sweep,) = (laboratory / "sweeps").glob("four-*")
     states = [json.loads(file.read_text())["state"] for file in sweep.glob("runs/*/status.json")]
     assert states == ["done"] * 4
+    assert len(list((sweep / "controls").iterdir())) == 1
+    assert len({file.stat().st_ino for file in sweep.glob("runs/*/control/model.safetensors")}) == 1
     page = (sweep / "report.html").read_text()
     assert "objective.temperature" in page
     assert "objective.losses.kd.weight" in page
