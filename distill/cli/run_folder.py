@@ -12,7 +12,7 @@ import socket
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class RunFolder:
         if not is_leader():
             yield self
             return
-        new = not self.path.exists()
+        made = [place for place in (self.path, *self.path.parents) if not place.exists()]
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock", timeout=0)
         try:
@@ -84,8 +84,9 @@ class RunFolder:
             yield self
         except BaseException as problem:
             self._end(problem)
-            if new and isinstance(problem, BadInput) and not self._has_begun():
+            if made and isinstance(problem, BadInput) and not self._has_begun():
                 shutil.rmtree(self.path)
+                _remove_empty(made[1:])
             raise
         else:
             self._end(None)
@@ -160,3 +161,10 @@ class RunFolder:
 
     def _status(self, state: str, **told: Any) -> None:
         write_json(self.path / STATUS, {"state": state, **told})
+
+
+def _remove_empty(places: list[Path]) -> None:
+    """Parents that were made for a run that never began; one that another process uses by now stays."""
+    for place in places:
+        with suppress(OSError):
+            place.rmdir()

@@ -85,7 +85,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(what, tiny, laboratory, capsys
     words, named = BAD[what]
     drop = ("teacher.", "objective.temperature") if "teacher=" in words else ()
     given = [word for word in tiny if not (drop and word.startswith(drop))]
-    place = [] if "paths.run" in words else ["paths.run=never"]
+    place = [] if "paths.run" in words else ["paths.root=never"]
     assert main(["train", *given, *place, *words.split()]) == 2
     told = capsys.readouterr().err
     assert named in told
