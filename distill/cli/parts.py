@@ -103,7 +103,8 @@ class Parts:
         objective: Objective = made
         if taught:
             self._refuse_unmet(objective.unmet(self.teacher.provides))
-        objective.prepare(shape(student), self.teacher.shape)
+            self.teacher.meet(student)
+        objective.prepare(shape(student), self.teacher.size(shape(student)))
         rollout, alignment, optim = (
             instantiate(self.config[part], plugins=self.plugins) for part in ("rollout", "alignment", "optim")
         )
@@ -153,6 +154,7 @@ def gather(config: Mapping[str, Any], plugins: tuple[str, ...], console: "Consol
     else:
         own, (vocabulary, notes) = None, tokenizers.shared(speaker(teacher), tokenizer, data.sequence_length)
     made = instantiate(opened(teacher, config), plugins=plugins)
+    made.read_with(own or tokenizer)
     if vocabulary is not None and own is None:
         made.share(vocabulary)
     if data.packing:

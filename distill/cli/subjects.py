@@ -56,8 +56,10 @@ def train(parts: Parts, folder: RunFolder, console: "Console") -> Mapping[str, "
         callbacks=lambda: list(instantiate(parts.config["callbacks"], plugins=parts.plugins).values()),
     )
     student = shape(parts.student())
-    rate = parts.data.teacher_rate
-    steps = steps_of_subjects(parts.config["control"], trainer["max_steps"], student, parts.teacher.shape, rate)
+    teacher, rate = parts.teacher, parts.data.teacher_rate
+    unsized = bool(teacher.provides) and teacher.size(student) is None
+    wanted = (parts.config["control"], trainer["max_steps"])
+    steps = steps_of_subjects(*wanted, student, teacher.size(student), rate, unsized)
     if parts.home and is_leader():
         _adopt(parts.home / rows.METRICS, folder.path / rows.METRICS)
     controls = Controls.of(parts)

@@ -23,7 +23,7 @@ from distill.types import Batch, Head, ModelShape, Request, Signal
 from distill.wheels import default_cache
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 STORES = "signals"
 FORMAT = 1
@@ -87,6 +87,9 @@ class Stored(Teacher):
     @property
     def notes(self) -> tuple[str, ...]:
         return (*self.source.notes, self.signal.note) if self.signal.note else self.source.notes
+
+    def read_with(self, tokenizer: "PreTrainedTokenizerBase") -> None:
+        self.source.read_with(tokenizer)
 
     def share(self, vocabulary: int) -> None:
         self.source.share(vocabulary)

@@ -5,14 +5,15 @@ submodule, optimise it, nor write it into a checkpoint.
 """
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from distill.types import Batch, ModelShape, Request, Signal
+from distill.types import Batch, ModelShape, Moment, Request, Signal
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 class Teacher(ABC):
@@ -25,9 +26,11 @@ class Teacher(ABC):
         passes: forward passes made so far, for the cost that a report shows.
         folder: where the model's files lie or which hub id it has, or None.
         fingerprint: sha256 of everything that decides its answers, or None if nothing does.
+        changes: its answers depend on when it is asked, so they cannot be kept for another run; read as text.
     """
 
     provides: ClassVar[frozenset[str]]
+    changes: ClassVar[bool] = False
     shape: ModelShape | None = None
     vocabulary: int = 0
     passes: int = 0
@@ -59,6 +62,46 @@ class Teacher(ABC):
     def ready(self) -> None:
         """Load what it will surely need, so that what is broken is refused before a run begins."""
         return
+
+    def size(self, student: ModelShape) -> ModelShape | None:
+        """What a pass of it costs, beside a student of this size."""
+        return self.shape
+
+    # ------------------------------------------------------------------------------------- before and during a training
+
+    def read_with(self, tokenizer: "PreTrainedTokenizerBase") -> None:
+        """Hear whose tokens the batches are made of; once, before ``share``."""
+        return
+
+    def meet(self, student: "PreTrainedModel") -> None:
+        """Meet the student with its initial weights, before a checkpoint is loaded; it is the student's own object."""
+        return
+
+    def follow(self, student: "PreTrainedModel", moment: Moment) -> None:
+        """See the student at the beginning of a micro-step; what moves on, moves on once an optimiser step."""
+        return
+
+    def hear(self, nats_per_token: float) -> None:
+        """Hear how the student did on the validation text."""
+        return
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint must hold of it: plain values and tensors."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        return
+
+    def account(self, temperature: float) -> Mapping[str, float]:
+        """Numbers about its last answer, by name, for the log.
+
+        Args:
+            temperature: of the objective.
+        """
+        return {}
+
+    # ---------------------------------------------------------------------------------------------------- its answers
 
     def share(self, vocabulary: int) -> None:
         """Speak only of the first ``vocabulary`` ids, those that the student knows too."""

@@ -17,7 +17,12 @@ STUDENT, CONTROL, CONTROL_COMPUTE = "student", "control", "control_compute"
 
 
 def steps_of_subjects(
-    control: Control, steps: int, student: ModelShape, teacher: ModelShape | None, rate: float = 1.0
+    control: Control,
+    steps: int,
+    student: ModelShape,
+    teacher: ModelShape | None,
+    rate: float = 1.0,
+    unsized: bool = False,
 ) -> dict[str, int]:
     """Optimiser steps by subject, the student first.
 
@@ -25,14 +30,15 @@ def steps_of_subjects(
     costs two forward passes, and the teacher makes none; r the ``rate`` of its tokens to the student's, which is not 1
     for another tokenizer.
 
-    Without a teacher there is nothing to control for.
+    Without a teacher there is nothing to control for. Beside a teacher of unknown size (``unsized``: it runs elsewhere)
+    there is a control at equal steps and none at equal compute.
     """
     subjects = {STUDENT: steps}
-    if teacher is None:
+    if teacher is None and not unsized:
         return subjects
     if control in ("both", "steps"):
         subjects[CONTROL] = steps
-    if control in ("both", "compute"):
+    if control in ("both", "compute") and teacher is not None:
         own = 3 * student.flops_per_token
         subjects[CONTROL_COMPUTE] = math.ceil(steps * (own + rate * teacher.flops_per_token) / own)
     return subjects

@@ -25,6 +25,7 @@ from distill.losses.balance import Balance
 from distill.losses.cross_entropy import CrossEntropy
 from distill.losses.objective import Objective
 from distill.losses.pull import Seen, trained
+from distill.losses.quantity import number
 from distill.models import answer
 from distill.rollouts.rollout import Rollout
 from distill.teachers.teacher import Teacher
@@ -85,6 +86,7 @@ class Distiller(pl.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         moment = Moment(self.global_step, self.steps)
         reseed(self.seed, self._micro_step(index), self.global_rank)
+        self.teacher.follow(self.student, moment)
         batch = self.rollout.roll(batch, self.student, moment)
         outputs = answer(self.student, batch.inputs, batch.positions, self.objective.request, self.vocabulary)
         signal = self.teacher.teach(batch, self.objective.teacher_request)
@@ -136,10 +138,12 @@ class Distiller(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["teacher_passes"] = self.teacher.passes
+        checkpoint["teacher"] = self.teacher.state()
         checkpoint["tokens_seen"] = self.tally.seen
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.teacher.passes = checkpoint["teacher_passes"]
+        self.teacher.restore(checkpoint.get("teacher", {}))
         self.tally.seen = self.logged_tokens = checkpoint["tokens_seen"]
 
     def _over_ranks(self, value: Tensor) -> Tensor:
@@ -162,6 +166,7 @@ class Distiller(pl.LightningModule):
         now, tokens = time.perf_counter(), self.tally.seen
         values = {f"loss/{name}": value for name, value in self.tally.means().items()}
         values |= {"gradient_norm": norm.item(), "learning_rate": learning_rate, **self.alignment.account()}
+        values |= self.teacher.account(float(number(self.objective.temperature)))
         values |= self.objective.in_force()
         if self.global_step > 0:
             values["tokens_per_second"] = (tokens - self.logged_tokens) / (now - self.logged_at)

@@ -29,3 +29,7 @@ def test_controls_by_name(control, subjects):
 
 def test_without_a_teacher_there_is_nothing_to_control_for():
     assert list(steps_of_subjects("both", 10, STUDENT, None)) == ["student"]
+
+
+def test_beside_a_teacher_of_unknown_size_there_is_a_control_at_equal_steps_alone():
+    assert list(steps_of_subjects("both", 10, STUDENT, None, unsized=True)) == ["student", "control"]

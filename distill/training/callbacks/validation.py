@@ -67,6 +67,7 @@ class Validation(pl.Callback):
         if value is None:
             return
         self.due, self.latest = False, value
+        module.teacher.hear(value)
         for logger in trainer.loggers:
             logger.log_metrics({"validation/nats_per_token": value}, step=trainer.global_step)
         if value < self.best_value:
