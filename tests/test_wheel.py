@@ -11,8 +11,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -32,9 +30,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(packages), str(wheel)], check=True
     )
     libraries = Path(sysconfig.get_path("purelib"))
-    (packages / "libraries.pth").write_text(
-        f"{libraries}\n"
-    )  # its own .pth files, the checkout's among them, are not read
+    # the .pth files of those libraries, the checkout's among them, are not read
+    (packages / "libraries.pth").write_text(f"{libraries}\n")
     return python
 
 
