@@ -22,6 +22,30 @@ Need = Literal["logits", "topk", "sampled", "token_logprob", "hidden", "layers",
 """What a loss may ask of a teacher's signal and what a teacher may offer; ``hidden`` is its final state, ``layers``
 what lies inside (states of layers, outputs of modules)."""
 
+Family = Literal["causal", "seq2seq", "speech", "image_text", "masked", "classification", "ctc", "encoder"]
+"""What a model is, by what stands before its head: a decoder, the decoder of an encoder-decoder (of text, of speech),
+a decoder that sees images, every position of an encoder (to fill masks, or frame by frame), its pooled state, no
+head."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the data wants of a model.
+
+    Attributes:
+        family: which class answers it.
+        labels: of a classifier, in the order of its logits; its vocabulary.
+        start: the token that a decoder of an encoder-decoder begins with; None where there is none, or where the
+            model's own config says it.
+    """
+
+    family: Family = "causal"
+    labels: tuple[str, ...] = ()
+    start: int | None = None
+
+
+CAUSAL = Task()
+
 
 @dataclass(frozen=True)
 class Spans:
@@ -56,15 +80,19 @@ class Batch:
     """One micro-batch. The position that predicts a target is chosen once, in the data; no loss ever shifts.
 
     Attributes:
-        inputs: passed as ``student(**inputs)``; ``input_ids`` is (B, S).
+        inputs: passed as ``student(**inputs)``: what a tokenizer or processor made, ``input_ids`` (B, S) of text.
         teacher_inputs: passed as ``teacher(**teacher_inputs)``; another tokenizer, prompt or modality may differ.
-        positions: (N,) int64, ``b * S + s`` of the student's position that predicts ``targets[n]``.
+        positions: (N,) int64, ``b * S + s`` of the student's position that predicts ``targets[n]``: of the decoder's
+            positions where there is one, of the position that is pooled (the first) for a classifier.
         teacher_positions: (N,) int64, the same in ``teacher_inputs``; (M,) for another tokenizer.
         targets: (N,) int64, the token predicted there. Tokens of one sample stand together, in order.
         owners: (N,) int64, index into ``samples``: whose token it is.
         samples: content hash (sha256, hex) of each sample's input ids and of what else was shown with them.
+        domains: where each sample's document is from; "" where nobody says.
         bytes: UTF-8 bytes that the targets spell: the denominator of bits per byte.
         spans: what the teacher's tokens are, where they are not the student's; else None.
+        causal: no answer depends on what stands behind its position. False: on all of its row, which is one sample.
+        labels: what a loss of this data alone reads beside the targets (the label sequences of CTC).
     """
 
     inputs: Mapping[str, Tensor]
@@ -76,6 +104,8 @@ class Batch:
     samples: tuple[str, ...]
     bytes: int = 0
     spans: Spans | None = None
+    causal: bool = True
+    labels: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def tokens(self) -> int:
@@ -106,6 +136,7 @@ class Batch:
                 name: getattr(self, name).to(device) for name in ("positions", "teacher_positions", "targets", "owners")
             },
             spans=None if self.spans is None else self.spans.to(device),
+            labels={key: value.to(device) for key, value in self.labels.items()},
         )
 
 
@@ -200,8 +231,22 @@ class ModelShape:
     def flops_per_token(self) -> float:
         """Of one forward pass, 2 per weight that is multiplied: every parameter but the input embedding's look-up
         (a tied head multiplies its rows, so they count once). Attention scores are left out."""
-        looked_up = 0 if self.tied else self.embedding_parameters
-        return 2.0 * (self.parameters - looked_up)
+        return 2.0 * (self.parameters - self._looked_up)
+
+    @property
+    def _looked_up(self) -> int:
+        return 0 if self.tied else self.embedding_parameters
+
+    def __add__(self, other: "ModelShape") -> "ModelShape":
+        """Two models that are both asked: their parameters and FLOPs are summed, the rest is the larger one's."""
+        return ModelShape(
+            layers=max(self.layers, other.layers),
+            width=max(self.width, other.width),
+            heads=max(self.heads, other.heads),
+            vocabulary=max(self.vocabulary, other.vocabulary),
+            parameters=self.parameters + other.parameters,
+            embedding_parameters=self._looked_up + other._looked_up,
+        )
 
 
 class Signal(ABC):
