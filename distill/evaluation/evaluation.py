@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from distill.data.prompts import Prompt
 from distill.evaluation.continuations import Continuations
-from distill.evaluation.measure import Measured, ModelMeasure, TokenMeasure, Tokens
+from distill.evaluation.measure import Measured, ModelMeasure, PromptMeasure, TokenMeasure, Tokens
 from distill.evaluation.subject import Subject
 from distill.models import answer, evaluating
 from distill.ranges import Count
@@ -48,6 +48,7 @@ class Evaluation:
         model_measures: by any name; they run the models.
         continuations: texts side by side, or None.
         tokens: stop with the batch that reaches this many held-out tokens; None takes all.
+        prompt_measures: by any name; they let the models write.
     """
 
     def __init__(
@@ -56,14 +57,17 @@ class Evaluation:
         model_measures: dict[str, ModelMeasure],
         continuations: Continuations | None = None,
         tokens: Count | None = None,
+        prompt_measures: dict[str, PromptMeasure] | None = None,
     ) -> None:
         self.token_measures, self.model_measures = token_measures, model_measures
         self.continuations, self.tokens = continuations, tokens
+        self.prompt_measures = prompt_measures or {}
 
     @property
     def prompts(self) -> int:
         """How many beginnings of documents it wants."""
-        return 0 if self.continuations is None else self.continuations.prompts
+        texts = 0 if self.continuations is None else self.continuations.prompts
+        return max([texts, *(measure.prompts for measure in self.prompt_measures.values())])
 
     @torch.no_grad()
     def evaluate(
@@ -100,6 +104,9 @@ class Evaluation:
             for measure in self.model_measures.values():
                 found = measure.measure(subjects)
                 rows += [_row(subject, one, "none", seed) for subject in subjects for one in found[subject.name]]
+            for written in self.prompt_measures.values() if prompts else ():
+                found = written.measure(subjects, prompts[: written.prompts])
+                rows += [_row(subject, one, split, seed) for subject in subjects for one in found[subject.name]]
             samples = [] if self.continuations is None else self.continuations.texts(subjects, prompts)
         return Evaluated(rows, samples)
 
@@ -109,6 +116,9 @@ class Evaluation:
         provided = frozenset() if teacher is None else teacher.provides
         usable = [measure for measure in self.token_measures.values() if measure.needs <= provided]
         tallies = {subject.name: copy.deepcopy(usable) for subject in subjects}
+        for subject in subjects:
+            for tally in tallies[subject.name]:
+                tally.begin(subject)
         passes = 0 if teacher is None else teacher.passes
         asked = any(measure.needs for measure in usable)
         seen = samples = 0
@@ -143,7 +153,7 @@ def _outputs(subject: Subject, batch: Batch, signal: Signal | None, teacher: Pre
 
 def _views(outputs: Outputs, batch: Batch, signal: Signal | None, samples: int) -> Iterable[Tokens]:
     """The batch's tokens as the subject sees them, so many at a time that ``ELEMENTS`` is kept."""
-    own = Hidden(outputs.hidden, outputs.head)
+    own, places = Hidden(outputs.hidden, outputs.head), within(batch.owners)
     size = max(FEWEST, ELEMENTS // outputs.head.vocabulary)
     for start in range(0, batch.tokens, size):
         rows = slice(start, start + size)
@@ -153,7 +163,15 @@ def _views(outputs: Outputs, batch: Batch, signal: Signal | None, samples: int) 
         else:
             log_p, log_q = signal.pair(signal.chunk(rows), logits, 1.0)
         owners, told = batch.owners[rows] + samples, batch.bytes if start == 0 else 0
-        yield Tokens(log_q, batch.targets[rows], owners, told, log_p)
+        yield Tokens(log_q, batch.targets[rows], owners, told, log_p, places[rows])
+
+
+def within(owners: torch.Tensor) -> torch.Tensor:
+    """(N,) -> (N,) how many tokens of the same sample stand before each; a sample's tokens stand together."""
+    here = torch.arange(owners.numel(), device=owners.device)
+    begins = torch.ones_like(owners, dtype=torch.bool)
+    begins[1:] = owners[1:] != owners[:-1]
+    return here - torch.where(begins, here, 0).cummax(0).values if owners.numel() else here
 
 
 def _row(subject: Subject, one: Measured, split: str, seed: int) -> Row:

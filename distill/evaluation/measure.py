@@ -1,7 +1,8 @@
-"""What every measure is. A new measure is one file with one of these two, and its line in ``conf/measure``.
+"""What every measure is. A new measure is one file with one of these three, and its line in ``conf/measure``.
 
 A ``TokenMeasure`` reads log-probabilities that are made once for all of them; a ``ModelMeasure`` runs the models
-itself, all of them side by side, so that what is compared was measured in the same minutes.
+itself, all of them side by side, so that what is compared was measured in the same minutes; a ``PromptMeasure`` lets
+them write after the same beginnings.
 """
 
 from abc import ABC, abstractmethod
@@ -12,6 +13,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from distill.data.prompts import Prompt
 from distill.evaluation.subject import Subject
 
 
@@ -37,6 +39,7 @@ class Tokens:
         owners: (C,) int64, the sample of each token, counted through the whole split.
         bytes: UTF-8 bytes that the targets of the whole batch spell, told with its first tokens and 0 after.
         log_p: (C, V) the teacher's, if there is one.
+        places: (C,) int64, how many supervised tokens of its sample stand before each; None where nobody counted.
     """
 
     log_q: Tensor
@@ -44,6 +47,7 @@ class Tokens:
     owners: Tensor
     bytes: int = 0
     log_p: Tensor | None = None
+    places: Tensor | None = None
 
     @property
     def count(self) -> int:
@@ -71,6 +75,10 @@ class TokenMeasure(ABC):
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
+    def begin(self, subject: Subject) -> None:
+        """Hear whose tokens they will be, before the first of them."""
+        return
+
     @abstractmethod
     def update(self, tokens: Tokens) -> None:
         """Take in some tokens."""
@@ -86,3 +94,27 @@ class ModelMeasure(ABC):
     @abstractmethod
     def measure(self, subjects: Sequence[Subject]) -> Mapping[str, list[Measured]]:
         """Rows by the subject's name; all models are in evaluation mode and no gradient is kept."""
+
+
+class PromptMeasure(ABC):
+    """Measures what models write, or would write, after the beginnings of held-out documents.
+
+    Attributes:
+        prompts: how many beginnings it wants.
+    """
+
+    prompts: int
+
+    @abstractmethod
+    def measure(self, subjects: Sequence[Subject], prompts: Sequence[Prompt]) -> Mapping[str, list[Measured]]:
+        """Rows by the subject's name.
+
+        Args:
+            subjects: all in evaluation mode, no gradient is kept; ``told_apart`` finds the teacher among them.
+            prompts: in the students' tokens; as many as there are, at most ``prompts``.
+        """
+
+
+def told_apart(subjects: Sequence[Subject]) -> Subject | None:
+    """The teacher, where it is a subject that speaks in the students' tokens."""
+    return next((one for one in subjects if one.name == "teacher" and not one.taught), None)
