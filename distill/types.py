@@ -104,6 +104,7 @@ class Batch:
     samples: tuple[str, ...]
     bytes: int = 0
     spans: Spans | None = None
+    domains: tuple[str, ...] = ()
     causal: bool = True
     labels: Mapping[str, Tensor] = field(default_factory=dict)
 
