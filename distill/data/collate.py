@@ -55,6 +55,7 @@ class Collate:
             samples=tuple(piece.hash for piece in pieces),
             bytes=sum(piece.bytes for piece in pieces),
             spans=spans,
+            domains=tuple(piece.domain for piece in pieces),
         )
 
     def _laid(self, rows: Sequence[Sequence[np.ndarray]], padding: int) -> tuple[dict[str, Tensor], Tensor]:

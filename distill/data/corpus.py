@@ -26,6 +26,8 @@ class Tally:
 
     rows: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    domain: str = ""
+    """Where the reader is: what it hands on now is of this domain."""
 
     def drop(self, reason: str) -> None:
         self.dropped[reason] += 1
@@ -33,10 +35,11 @@ class Tally:
 
 @dataclass(frozen=True)
 class Document:
-    """A text and the sha256 of its UTF-8 bytes: the hash decides in which split it stands."""
+    """A text, the sha256 of its UTF-8 bytes (the hash decides in which split it stands), and where it is from."""
 
     text: str
     digest: bytes
+    domain: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def gather(source: str, texts: Iterable[str], tally: Tally, shortest: int = 0) -
         elif digest in documents:
             tally.drop(DUPLICATE)
         else:
-            documents[digest] = Document(text, digest)
+            documents[digest] = Document(text, digest, tally.domain)
     dropped = dict(sorted(tally.dropped.items()))
     assert tally.rows == len(documents) + sum(dropped.values()), "a reader lost count of its rows"
     if not documents:

@@ -48,7 +48,21 @@ def files(path: Path, field: str = "text") -> Corpus:
         found = _found(path)
     except OSError as problem:
         raise BadInput(str(path), f"cannot be looked at ({problem.strerror})", remedy="check data.path") from None
-    return gather(str(path), (text for file in found for text in _texts(file, field, tally)), tally)
+    return gather(str(path), _walked(path, found, field, tally), tally)
+
+
+def _walked(path: Path, found: list[Path], field: str, tally: Tally) -> Iterator[str]:
+    for file in found:
+        tally.domain = _domain(path, file)
+        yield from _texts(file, field, tally)
+
+
+def _domain(path: Path, file: Path) -> str:
+    """Which part of a folder a file belongs to: the folder in it, or the file's own name without its suffix."""
+    if file == path:
+        return ""
+    first = file.relative_to(path).parts[0]
+    return first.removesuffix(_suffix(file)) if first == file.name else first
 
 
 def _found(path: Path) -> list[Path]:

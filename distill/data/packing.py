@@ -34,12 +34,14 @@ class Piece:
         targets: (n,) int32, the token after each input.
         bytes: UTF-8 bytes that the targets spell.
         beside: the same text in the tokens of a teacher with another tokenizer.
+        domain: where its document is from; no part of its hash.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     bytes: int
     beside: BesidePiece | None = None
+    domain: str = ""
 
     @property
     def hash(self) -> str:
@@ -61,6 +63,8 @@ class Pieces:
         documents: how many documents have a piece here.
         unsupervised: documents of a single token: nothing in them can be predicted.
         beside: the documents in the tokens of a teacher with another tokenizer.
+        owners: (pieces,) int64, the document of each.
+        domains: of every document; empty where nobody says.
     """
 
     encoded: Encoded
@@ -69,6 +73,8 @@ class Pieces:
     documents: int
     unsupervised: int
     beside: Beside | None = None
+    owners: np.ndarray | None = None
+    domains: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -78,7 +84,8 @@ class Pieces:
         ids, spelled = self.encoded.ids, self.encoded.bytes
         after = slice(start + 1, start + length + 1)
         beside = None if self.beside is None else self.beside.piece(start, length)
-        return Piece(ids[start : start + length], ids[after], int(spelled[after].sum()), beside)
+        domain = self.domains[int(self.owners[index])] if self.domains and self.owners is not None else ""
+        return Piece(ids[start : start + length], ids[after], int(spelled[after].sum()), beside, domain)
 
     @property
     def tokens(self) -> int:
@@ -109,7 +116,8 @@ def cut(encoded: Encoded, sequence_length: int, enough: int | None = None) -> Pi
     if enough is not None:
         kept = int(np.searchsorted(np.cumsum(lengths), enough)) + 1
         owners, starts, lengths = owners[:kept], starts[:kept], lengths[:kept]
-    return Pieces(encoded, starts, lengths, len(np.unique(owners)), int((supervised <= 0).sum()))
+    seen, alone = len(np.unique(owners)), int((supervised <= 0).sum())
+    return Pieces(encoded, starts, lengths, seen, alone, owners=owners)
 
 
 class Rows(Dataset[tuple[Piece, ...]]):

@@ -1,7 +1,7 @@
 """One split, tokenised and packed, with its account."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -39,7 +39,7 @@ def prepared(
         enough: stop with the piece that reaches this many supervised tokens; None takes all.
     """
     encoded = encode((document.text for document in documents), tokenizer, marks, enough)
-    pieces = cut(encoded, sequence_length, enough)
+    pieces = replace(cut(encoded, sequence_length, enough), domains=tuple(one.domain for one in documents))
     rows = pack(pieces, sequence_length) if packing else lay(pieces)
     beyond = len(documents) - pieces.documents - pieces.unsupervised
     dropped = {UNSUPERVISED: pieces.unsupervised, BEYOND: beyond}
