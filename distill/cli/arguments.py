@@ -1,5 +1,6 @@
 """What a command line says, before any config is looked at."""
 
+import re
 from dataclasses import dataclass, field
 
 from distill.errors import BadInput
@@ -7,6 +8,8 @@ from distill.errors import BadInput
 FLAGS = {"-m": "multirun", "--multirun": "multirun", "--dry-run": "dry_run", "--debug": "debug"}
 VALUED = ("--plugin", "--config-dir")
 QUESTIONS = ("-h", "--help", "--version")
+PATTERN = re.compile(r"glob\(([\w*?.-]+)\)")
+"""A pattern of experiments' names; one that says more is Hydra's own to read."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,15 @@ def parse(argv: list[str]) -> Arguments:
 
 
 def experiment(override: str) -> str:
-    """``experiment=a,b/c`` -> ``experiments=a/a,b/c``: a paper's folder holds a config of its own name."""
+    """``experiment=a,b/c`` -> ``experiments=a/a,b/c``: a paper's folder holds a config of its own name.
+
+    ``glob(*)`` stands for all of these; what else a folder holds, the scale of the paper among it, wants to be named.
+    """
     key, _, value = override.partition("=")
     if key != "experiment":
         return override
+    if pattern := PATTERN.fullmatch(value):
+        return f"experiments=glob('{pattern[1]}/{pattern[1]}',exclude='*/full_scale')"
     names = [name if "/" in name or name in ("", "none") else f"{name}/{name}" for name in value.split(",")]
     return f"experiments={','.join(names)}"
 

@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from distill.cli import overrides as command
 from distill.cli.allow import plugin_refusal
 from distill.cli.arguments import Arguments
+from distill.cli.arms import with_arm
 from distill.cli.binding import Binder
 from distill.cli.contradictions import contradictions
 from distill.cli.definitions import find
@@ -67,7 +68,7 @@ def compose(arguments: Arguments) -> Composed:
         BadInputs: one line for each thing that is wrong.
     """
     sources, faults = _sources(arguments)
-    sorted_overrides = command.sort(arguments.overrides, sources)
+    sorted_overrides = command.sort(with_arm(arguments).overrides, sources)
     faults += sorted_overrides.faults
     config, origins, choices = _merged(arguments.verb, sorted_overrides, sources, faults)
     command.apply(sorted_overrides.values, config, faults)

@@ -9,6 +9,7 @@ from typing import Any
 
 from distill.cli.arguments import Arguments
 from distill.cli.build import instantiate
+from distill.cli.experiments import kept
 from distill.cli.plan import Plan, planned
 from distill.sweeps.driver import Driver
 from distill.sweeps.folder import SweepFolder
@@ -37,7 +38,12 @@ def multirun(arguments: Arguments, afterwards: Callable[[Path], object] = lambda
     if arguments.dry_run:
         return 0
     plan.folder.write_plan(list(arguments.command), plan.swept, plan.jobs)
-    return executed(plan.folder, plan.first.config, arguments.plugins, afterwards)
+
+    def last(folder: Path) -> None:
+        kept(arguments, folder)
+        afterwards(folder)
+
+    return executed(plan.folder, plan.first.config, arguments.plugins, last)
 
 
 def executed(

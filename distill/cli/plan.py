@@ -16,6 +16,7 @@ from typing import Any
 from hydra.core.override_parser.types import Quote, QuotedString
 
 from distill.cli.arguments import Arguments
+from distill.cli.arms import with_all_arms
 from distill.cli.compose import Composed, compose
 from distill.cli.controls import PLACE as CONTROLS
 from distill.cli.devices import device_count
@@ -65,6 +66,7 @@ def planned(arguments: Arguments) -> Plan:
         BadInputs: one line for each thing that is wrong with any run.
     """
     _refuse_secrets(arguments)
+    arguments = with_all_arms(arguments)
     expansion = expand(arguments.overrides, Sources.of(arguments.config_dir, arguments.plugins).options)
     runs = _composed(arguments, expansion)
     first = next(iter(runs.fit.values()))[0]

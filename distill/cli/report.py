@@ -1,7 +1,7 @@
 """Show and write the report of runs and sweeps: distill report FOLDER… [into=FOLDER].
 
 Prints the verdict and the result table, and writes ``report.html`` and ``report.md``: into the folder, or, for several
-folders side by side, into the current one.
+folders side by side, into the current one. ``distill report experiments`` renews the tables of ``experiments/``.
 """
 
 from pathlib import Path
@@ -18,6 +18,10 @@ def run(arguments: Arguments) -> int:
     Raises:
         BadInput: no folder, one that holds no run, or a key that is not ``into``.
     """
+    if arguments.words == ("experiments",):
+        from distill.cli.experiments import told
+
+        return told()
     folders, into = _read(arguments)
     from rich.console import Console
 

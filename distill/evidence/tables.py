@@ -1,0 +1,180 @@
+"""The tables of the evidence as Markdown, and their places between markers in README files.
+
+    <!-- evidence -->      in an experiment's README: the paper's numbers, ours, each expectation, the verdict, the cost
+    <!-- experiments -->   in the project's and in experiments/: paper, command, claim, verdict, commit
+
+Everything between a marker and its end (``<!-- /evidence -->``) is written by ``distill report experiments``.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from distill.errors import BadInput
+from distill.evidence.claim import ALONE, ORIGINS, Claim, Told
+from distill.evidence.results import Result
+from distill.evidence.verdict import Finding, Judgement, judged
+from distill.reports.escaping import in_markdown
+from distill.reports.intervals import over_seeds
+from distill.reports.measures import ABSENT, MINUS, measure
+from distill.storage import write_text
+
+EVIDENCE, EXPERIMENTS = "evidence", "experiments"
+_REFERENCE = ("teacher", "control", "control_compute")
+"""Subjects beside the student that have a line of their own in the measured table."""
+
+
+def summary(claims: Sequence[tuple[Claim, Sequence[Result]]], to: str = "") -> str:
+    """Paper, command, claim, verdict, commit: one line an experiment.
+
+    Args:
+        claims: each with its results.
+        to: where the experiments' folders lie, seen from the file, with its slash.
+    """
+    rows = []
+    for claim, results in claims:
+        verdict = judged(claim, results).counted
+        link = f"[{in_markdown(claim.paper)}]({to}{claim.name}/README.md)"
+        rows.append((link, f"`{claim.command}`", in_markdown(claim.claim), f"**{verdict}**", _commits(results)))
+    return _table(("paper", "command", "claim", "verdict", "commit"), rows)
+
+
+def evidence(claim: Claim, results: Sequence[Result]) -> str:
+    """All that an experiment's README says of numbers."""
+    own = [one for one in results if not one.swept]
+    verdict = judged(claim, own)
+    parts = [f"Verdict: **{verdict.counted}**. Claim: {in_markdown(claim.claim)}"]
+    parts += [f"Source: {claim.paper}, <{claim.source}>."]
+    parts += [part for told in claim.tables for part in _told(told)]
+    if own:
+        parts += ["### Measured here", _measured(claim, own)]
+    parts += ["### Expected, and what came of it", _expectations(verdict)]
+    parts += [_cost(claim, own) if own else f"Not run yet: `{claim.command}`"]
+    return "\n\n".join(parts)
+
+
+def replaced(path: Path, name: str, text: str, check: bool = False) -> bool:
+    """Put ``text`` between the markers ``name`` of a file; whether that changed it.
+
+    Args:
+        path: a Markdown file.
+        name: ``evidence`` or ``experiments``.
+        text: what to put there.
+        check: only look.
+
+    Raises:
+        BadInput: the file or its markers are missing.
+    """
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    old = path.read_text(encoding="utf-8") if path.is_file() else ""
+    before, opened, rest = old.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not opened or not closed:
+        raise BadInput(str(path), f"has no place for its table ({begin} … {end})", remedy="write both lines into it")
+    new = f"{before}{begin}\n\n{text}\n\n{end}{after}"
+    if new != old and not check:
+        write_text(path, new)
+    return new != old
+
+
+def _told(told: Told) -> list[str]:
+    rows = [tuple(in_markdown(cell) for cell in row) for row in told.rows]
+    note = " ".join(filter(None, [ORIGINS[told.origin], in_markdown(told.note)]))
+    return [f"### {in_markdown(told.title)}", _table(told.columns, rows), note]
+
+
+def _measured(claim: Claim, results: Sequence[Result]) -> str:
+    """One line an arm's student and each other subject, one column a metric: mean ± 95 % interval over seeds."""
+    places = [(arm, "student") for arm in claim.arms or (ALONE,)]
+    for subject in _subjects(results):
+        same = _the_same(claim, results, subject)
+        places += [(arm, subject) for arm in ([same] if same else claim.arms or (ALONE,))]
+    rows = []
+    for arm, subject in places:
+        cells = [_number(results, arm, subject, metric) for metric in claim.metrics]
+        if any(cell != ABSENT for cell in cells):
+            shared = subject != "student" and _the_same(claim, results, subject)
+            name = subject if shared or arm == ALONE else arm if subject == "student" else f"{arm}, {subject}"
+            rows.append((in_markdown(name), *cells))
+    units = {one.metric: one.unit for one in results}
+    heads = [measure(metric, units.get(metric, "")).name for metric in claim.metrics]
+    return _table(("", *heads), rows, numeric=True)
+
+
+def _subjects(results: Sequence[Result]) -> list[str]:
+    there = {one.subject for one in results}
+    known = [subject for subject in _REFERENCE if subject in there]
+    return known + sorted(there - {"student", *known})
+
+
+def _the_same(claim: Claim, results: Sequence[Result], subject: str) -> str:
+    """The first arm that has the subject, if the subject is the same in all (a shared teacher or control)."""
+    arms = [arm for arm in claim.arms or (ALONE,) if any(r.arm == arm and r.subject == subject for r in results)]
+    told = {
+        arm: sorted((r.seed, r.metric, r.value) for r in results if r.arm == arm and r.subject == subject and r.unit
+                    not in ("tokens/s", "MiB", "ms", "s", "x"))
+        for arm in arms
+    }  # fmt: skip
+    return arms[0] if arms and all(told[arm] == told[arms[0]] for arm in arms) else ""
+
+
+def _number(results: Sequence[Result], arm: str, subject: str, metric: str) -> str:
+    found = {
+        one.seed: one for one in results if (one.arm, one.subject, one.metric) == (arm, subject, metric)
+        and one.split in ("test", "none")
+    } or {one.seed: one for one in results if (one.arm, one.subject, one.metric) == (arm, subject, metric)}  # fmt: skip
+    if not found:
+        return ABSENT
+    estimate = over_seeds([one.value for one in found.values()])
+    form = measure(metric, next(iter(found.values())).unit).format([estimate.value])
+    half = f" {form.half(estimate.half)}" if estimate.half else ""
+    return form.text(estimate.value) + half
+
+
+def _expectations(verdict: Judgement) -> str:
+    rows = [
+        (in_markdown(one.expectation.says), _compared(one), _difference(one), one.outcome) for one in verdict.findings
+    ]
+    return _table(("expected", "compared", "paired difference [95 %]", "outcome"), rows)
+
+
+def _compared(finding: Finding) -> str:
+    told = finding.expectation
+    if told.relation == "near":
+        return in_markdown(f"{told.metric}: {told.first} within {told.margin:g} of {told.second}")
+    by = f" by {told.margin:g}" if told.margin else ""
+    return in_markdown(f"{told.metric}: {told.first} below {told.second}{by}")
+
+
+def _difference(finding: Finding) -> str:
+    if not math.isfinite(finding.difference):
+        return ABSENT
+    return f"{_signed(finding.difference)} [{_signed(finding.low)}, {_signed(finding.high)}]"
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.4f}" if abs(value) < 100 else f"{value:+.4g}"
+    return text.replace("-", MINUS)
+
+
+def _cost(claim: Claim, results: Sequence[Result]) -> str:
+    minutes = {one.run: one.minutes for one in results if one.minutes is not None}
+    seeds = sorted({one.seed for one in results})
+    days = sorted({one.day for one in results})
+    scale = f" {claim.scale}" if claim.scale else ""
+    return (
+        f"`{claim.command}`: {len({one.run for one in results})} runs over seeds {', '.join(map(str, seeds))}, "
+        f"{sum(minutes.values()):.0f} minutes in all on a shared machine, {days[-1]}, commit {_commits(results)}. "
+        f"± is a 95 % interval over the seeds (Student's t); the rule of the verdict stands in "
+        f"`distill/evidence/verdict.py`.{scale}"
+    )
+
+
+def _commits(results: Sequence[Result]) -> str:
+    commits = list(dict.fromkeys(one.commit for one in results))
+    return ABSENT if not commits else ", ".join(f"`{one}`" for one in commits[:2]) + (" …" if len(commits) > 2 else "")
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numeric: bool = False) -> str:
+    rule = [":---", *(("---:" if numeric else ":---") for _ in heads[1:])]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows))
