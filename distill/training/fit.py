@@ -72,6 +72,7 @@ class Fit:
         tracker: a logger to mirror the rows to, or None.
         callbacks: makes further callbacks, anew for every subject.
         leader: whether this process keeps the run's books, of several ranks.
+        interruption: who watches for signals; None watches for itself, which only a main thread can.
     """
 
     def __init__(
@@ -86,10 +87,12 @@ class Fit:
         tracker: Logger | None = None,
         callbacks: Callable[[], list[pl.Callback]] = list,
         leader: bool = True,
+        interruption: Interruption | None = None,
     ) -> None:
         self.folder, self.data, self.tokenizer, self.trainer = folder, data, tokenizer, trainer
         self.cadence, self.seed, self.console = cadence, seed, console
         self.tracker, self.callbacks, self.leader = tracker, callbacks, leader
+        self.interruption = interruption
 
     def __call__(self, subject: str, make: Callable[[], Distiller]) -> Fitted:
         """Train ``subject`` unless its folder is already there. Its weights are then in ``<run>/<subject>``.
@@ -107,7 +110,7 @@ class Fit:
         step = step_of(start) if start else 0
         if self.leader:
             rows.cut_after(self.folder / rows.METRICS, subject, step if start else -1)
-        with Interruption().watched() as interruption:
+        with (self.interruption or Interruption()).watched() as interruption:
             validation = Validation(self.data.validation_batches(), checkpoints, self.cadence.validate, interruption)
             saving = Saving(checkpoints, self.cadence.checkpoint, interruption)
             showing = Showing(self.console, subject, validation)

@@ -1,6 +1,10 @@
-"""A signal is a request: it is noted at once and honoured at the next safe point, with a checkpoint."""
+"""A signal is a request: it is noted at once and honoured at the next safe point, with a checkpoint.
+
+Signals reach the main thread alone. A training in another thread is told by whoever watches for all of them there.
+"""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -19,6 +23,8 @@ class Interruption:
 
     def listen(self) -> None:
         """Take the signals over, also from whoever took them since (Lightning does, when a fit begins)."""
+        if threading.current_thread() is not threading.main_thread():
+            return
         for number in SIGNALS:
             signal.signal(number, self.note)
 
@@ -30,5 +36,6 @@ class Interruption:
         try:
             yield self
         finally:
-            for number, handler in former.items():
-                signal.signal(number, handler)
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in former.items():
+                    signal.signal(number, handler)
