@@ -1,7 +1,7 @@
 """The families of models: which of transformers' classes answers a task, told by a config without a weight.
 
-A folder says itself what it was saved as (``architectures`` in its config.json); a task may ask for another class of the
-same body, as a classifier that is made of a bare encoder. Left out on purpose: loading, which is ``folders.py``.
+A folder says itself what it was saved as (``architectures`` in its config.json); a task may ask for another class of
+the same body, as a classifier that is made of a bare encoder. Left out on purpose: loading, which is ``folders.py``.
 """
 
 from typing import Any
@@ -55,7 +55,7 @@ def family_of(config: PreTrainedConfig) -> Family:
     A bare body counts as an encoder if it can fill masks, and else as the causal model that it usually is.
     """
     known: dict[Family, Any] = {name: auto._model_mapping for name, auto in AUTO.items()}
-    candidates = [name for name, mapping in known.items() if type(config) in mapping]
+    candidates: list[Family] = [name for name, mapping in known.items() if type(config) in mapping]
     for saved in config.architectures or ():
         for name in candidates:
             if name != "encoder" and architecture(config, name).__name__ == saved:
@@ -85,7 +85,8 @@ def fitted(config: PreTrainedConfig, task: Task) -> PreTrainedConfig:
 
 def labels_of(config: PreTrainedConfig) -> tuple[str, ...]:
     """The names of a classifier's labels, in the order of its logits."""
-    return tuple(str(config.id2label[number]) for number in sorted(config.id2label))
+    told: Any = config.id2label or {}
+    return tuple(str(told[number]) for number in sorted(told))
 
 
 def _names(family: Family) -> frozenset[str]:
