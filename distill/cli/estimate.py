@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill.cli.build import instantiate
-from distill.cli.speaker import speaker
+from distill.cli.definitions import attribute
+from distill.cli.nodes import part_of
+from distill.cli.speaker import speakers
 from distill.cli.tokenizers import own_tokenizer
 from distill.errors import ResourceStop
 
@@ -69,8 +71,10 @@ def estimate(config: Mapping[str, Any], plugins: tuple[str, ...] = ()) -> Estima
 
     vocabulary = _vocabulary(config)
     student = instantiate(config["student"], plugins=plugins).shape(vocabulary)
-    teacher = _teacher(speaker(config["teacher"]), vocabulary, plugins)
-    steps = steps_of_subjects(config["control"], config["trainer"].get("max_steps", -1), student, teacher)
+    teacher = teacher_shape(config["teacher"], student, vocabulary, plugins)
+    unsized = teacher is None and any(node.get("url") for node in speakers(config["teacher"]).values())
+    given = (config["control"], config["trainer"].get("max_steps", -1))
+    steps = steps_of_subjects(*given, student, teacher, unsized=unsized)
     devices = config["trainer"].get("devices", 1)
     pieces = config["trainer"].get("accumulate_grad_batches", 1)
     row_tokens = config["data"].get("batch_size", 1) * config["data"].get("sequence_length", 1)
@@ -125,7 +129,33 @@ def _vocabulary(config: Mapping[str, Any]) -> int:
     return known_ids(own) if own is not None else config["data"]["tokenizer"].get("size", 1024)
 
 
-def _teacher(node: Mapping[str, Any], vocabulary: int, plugins: tuple[str, ...]) -> "ModelShape | None":
+def teacher_shape(
+    teacher: Mapping[str, Any], student: "ModelShape", vocabulary: int, plugins: tuple[str, ...] = ()
+) -> "ModelShape | None":
+    """The sizes of the models that speak, together; of those in turn, the dearest one's. None if one's is unknown."""
+    from functools import reduce
+
+    from distill.types import ModelShape
+
+    shapes = [_shape(node, student, vocabulary, plugins) for node in speakers(teacher).values()]
+    known = [shape for shape in shapes if shape is not None]
+    if len(known) < len(shapes):
+        return None
+    part = part_of(teacher)
+    if part is not None and attribute(part, "in_turn") is True:
+        return max(known, key=lambda shape: shape.flops_per_token)
+    return reduce(ModelShape.__add__, known)
+
+
+def _shape(
+    node: Mapping[str, Any], student: "ModelShape", vocabulary: int, plugins: tuple[str, ...]
+) -> "ModelShape | None":
+    part = part_of(node)
+    if part is not None and attribute(part, "of_student") is True:
+        return student
+    if isinstance(node.get("chain"), Mapping):
+        last = node["chain"]["stages"][node["chain"]["order"][-1]]
+        return instantiate(last, plugins=plugins).shape(vocabulary)
     if node.get("path") is not None:
         from distill.folders import load_config
         from distill.models import shape
@@ -153,7 +183,8 @@ def _memory(
     equation 1, without the attention matrix, which is never stored), that is 17 D of four.
     """
     own = student.parameters * (2 * weight + MOMENTS)
-    told = teacher.parameters * BYTES[speaker(config["teacher"]).get("dtype", "float32")] if teacher else 0
+    widest = max(BYTES[node.get("dtype", "float32")] for node in speakers(config["teacher"]).values())
+    told = teacher.parameters * widest if teacher else 0
     activations = 17 * student.layers * student.width * row_tokens * 4
     logits = 6 * config["objective"].get("chunk", 256) * student.vocabulary * 4
     return own + told + activations + logits

@@ -14,6 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from distill.cli.devices import is_rank
+from distill.cli.speaker import speakers, with_path
 from distill.errors import BadInput
 from distill.ranges import Count, Natural, Positive, Share
 
@@ -99,6 +100,20 @@ def raised(recipe: Recipe, config: Mapping[str, Any], tokenizer: Any, console: A
             trainer = instantiate({**config["trainer"], **TRAINER})
             Fit(folder, data, tokenizer, trainer, Cadence(eighth, eighth), recipe.seed, console)(TEACHER, make)
     return folder
+
+
+def all_raised(
+    teacher: Mapping[str, Any], config: Mapping[str, Any], tokenizer: Any, console: Any
+) -> tuple[Mapping[str, Any], Path | None]:
+    """A teacher's node with the path of every model in it that has to be trained first, and the folder of the rows of
+    the only one (None for several, or none)."""
+    hurried = (config.get("debug") or {}).get("level") == "fast"
+    homes = []
+    for place, node in speakers(teacher).items():
+        if recipe := recipe_of(node, hurried):
+            homes.append(raised(recipe, config, tokenizer, console))
+            teacher = with_path(teacher, str(homes[-1] / TEACHER), place)
+    return teacher, homes[0] if len(homes) == len(speakers(teacher)) == 1 else None
 
 
 def recipe_of(teacher: Mapping[str, Any], hurried: bool = False) -> Recipe | None:

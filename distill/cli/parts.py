@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from distill.cli import nursery, tokenizers
 from distill.cli.attention import opened
 from distill.cli.build import instantiate
-from distill.cli.speaker import speaker, with_path
+from distill.cli.speaker import speaker
 from distill.errors import BadInput
 
 if TYPE_CHECKING:
@@ -144,15 +144,12 @@ def gather(config: Mapping[str, Any], plugins: tuple[str, ...], console: "Consol
     data = instantiate(config["data"], plugins=plugins)
     with console.status("reading the data"):
         tokenizer = data.prepare(tokenizers.own_tokenizer(config))
-    teacher, home = config["teacher"], None
-    recipe = nursery.recipe_of(speaker(teacher), hurried=(config.get("debug") or {}).get("level") == "fast")
-    if recipe:
-        home = nursery.raised(recipe, config, tokenizer, console)
-        teacher = with_path(teacher, str(home / nursery.TEACHER))
-    if tokenizers.crosses(config) and tokenizers.differ(speaker(teacher), tokenizer):
+    teacher = config["teacher"]
+    teacher, home = nursery.all_raised(teacher, config, tokenizer, console)
+    if tokenizers.crosses(config) and tokenizers.differ(teacher, tokenizer):
         vocabulary, (own, notes) = known_ids(tokenizer), tokenizers.pair(speaker(teacher), data, tokenizer)
     else:
-        own, (vocabulary, notes) = None, tokenizers.shared(speaker(teacher), tokenizer, data.sequence_length)
+        own, (vocabulary, notes) = None, tokenizers.shared(teacher, tokenizer, data.sequence_length)
     made = instantiate(opened(teacher, config), plugins=plugins)
     made.read_with(own or tokenizer)
     if vocabulary is not None and own is None:

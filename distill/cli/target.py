@@ -85,16 +85,15 @@ def gather_parts(target: Target, plugins: tuple[str, ...], console: "Console") -
 def teacher_node(target: Target, console: "Console") -> dict[str, Any]:
     """The teacher's node, with the path of one that is trained by recipe: from the cache, or trained now."""
     from distill.cli import nursery
-    from distill.cli.speaker import speaker, with_path
+    from distill.cli.speaker import speakers
     from distill.folders import load_tokenizer, locate
 
     node = dict(target.config["teacher"])
-    if recipe := nursery.recipe_of(speaker(node)):
+    if any(nursery.recipe_of(one) for one in speakers(node).values()):
         if target.run is None:
             raise BadInput("teacher", "is a recipe, which belongs to a run", remedy="teacher=live teacher.path=FOLDER")
         tokenizer = load_tokenizer(locate(_first(target)))
-        home = nursery.raised(recipe, target.run[1], tokenizer, console)
-        node = with_path(node, str(home / nursery.TEACHER))
+        node = dict(nursery.all_raised(node, target.run[1], tokenizer, console)[0])
     return node
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill.cli.definitions import attribute, find
-from distill.cli.speaker import speaker
+from distill.cli.speaker import speaker, speakers
 from distill.errors import BadInput
 
 if TYPE_CHECKING:
@@ -28,13 +28,33 @@ def crosses(config: Mapping[str, Any]) -> bool:
 
 
 def differ(teacher: Mapping[str, Any], tokenizer: "PreTrainedTokenizerBase") -> bool:
-    """Whether a loadable teacher reads a text in other tokens; equal ones need no alignment."""
+    """Whether a loadable teacher reads a text in other tokens; equal ones need no alignment.
+
+    Raises:
+        BadInput: one of several does.
+    """
     from distill.data.tokenizer import fingerprint
     from distill.folders import load_tokenizer
 
-    if teacher.get("path") is None:
-        return False
-    return fingerprint(load_tokenizer(located(teacher))) != fingerprint(tokenizer)
+    nodes = speakers(teacher)
+    for place, node in nodes.items():
+        if node.get("path") is None or fingerprint(load_tokenizer(located(node))) == fingerprint(tokenizer):
+            continue
+        if len(nodes) == 1:
+            return True
+        reason = "has another tokenizer; an alignment brings one teacher to the student's tokens, not one of several"
+        raise BadInput(f"teacher.{place}", reason, remedy="leave it out, or use it alone")
+    return False
+
+
+def tokenizer_place(node: Mapping[str, Any]) -> str | None:
+    """Where the tokenizer of a model's node is: with the model, with the model that a chain begins with, or where a
+    served one's was named; None where it brings none."""
+    if node.get("path") is not None:
+        return located(node)
+    if isinstance(node.get("chain"), Mapping):
+        return tokenizer_place(speaker(node["chain"]["source"]))
+    return node.get("tokenizer") if node.get("url") is not None else None
 
 
 def own_tokenizer(config: Mapping[str, Any]) -> "PreTrainedTokenizerBase | None":
@@ -44,9 +64,9 @@ def own_tokenizer(config: Mapping[str, Any]) -> "PreTrainedTokenizerBase | None"
 
     recipe = config["data"].get("tokenizer") is not None
     for part in ("student",) if crosses(config) and recipe else ("student", "teacher"):
-        node = speaker(config[part])
-        if node.get("path") is not None:
-            return load_tokenizer(located(node))
+        for node in speakers(config[part]).values():
+            if (place := tokenizer_place(node)) is not None:
+                return load_tokenizer(place)
     if not recipe:
         reason = "no model brings a tokenizer, and there is no recipe for one"
         raise BadInput("data.tokenizer", reason, remedy="leave data.tokenizer as it is, or name a model")
@@ -56,22 +76,46 @@ def own_tokenizer(config: Mapping[str, Any]) -> "PreTrainedTokenizerBase | None"
 def shared(
     teacher: Mapping[str, Any], tokenizer: "PreTrainedTokenizerBase", length: int
 ) -> tuple[int | None, tuple[str, ...]]:
-    """How many ids mean the same to both models, and what a person should know; None without a teacher of one's own.
+    """How many ids mean the same to student and every model of a teacher, and what a person should know; None without
+    a teacher of one's own.
 
     Raises:
         BadInput: they do not speak of the same tokens, or the teacher has fewer positions than a row.
     """
+    found = [_shared(place, node, tokenizer, length) for place, node in speakers(teacher).items()]
+    sizes = [size for size, _ in found if size is not None]
+    notes = dict.fromkeys(note for _, told in found for note in told)
+    return min(sizes, default=None), tuple(notes)
+
+
+def _shared(
+    place: str, teacher: Mapping[str, Any], tokenizer: "PreTrainedTokenizerBase", length: int
+) -> tuple[int | None, tuple[str, ...]]:
     from distill.data.length import check_length
     from distill.data.vocabulary import shared_vocabulary, vocabulary_size
     from distill.folders import known_ids, load_config, load_tokenizer
 
+    if teacher.get("url") is not None:
+        return _served(teacher, tokenizer)
     if teacher.get("path") is None:
         return None, ()
-    folder = located(teacher)
+    folder, key = located(teacher), ".".join(filter(None, ("teacher", place, "path")))
     config = load_config(folder)
-    check_length(config, length, "teacher.path")
-    size = vocabulary_size(config, "teacher.path")
+    check_length(config, length, key)
+    size = vocabulary_size(config, key)
     found = shared_vocabulary(load_tokenizer(folder), tokenizer, size, known_ids(tokenizer))
+    return found.size, found.notes
+
+
+def _served(teacher: Mapping[str, Any], tokenizer: "PreTrainedTokenizerBase") -> tuple[int, tuple[str, ...]]:
+    """The same of a model that runs elsewhere: its tokenizer, if it was named; else the server is asked later."""
+    from distill.data.vocabulary import shared_vocabulary
+    from distill.folders import known_ids, load_tokenizer
+
+    if teacher.get("tokenizer") is None:
+        return known_ids(tokenizer), ()
+    theirs = load_tokenizer(teacher["tokenizer"])
+    found = shared_vocabulary(theirs, tokenizer, known_ids(theirs), known_ids(tokenizer))
     return found.size, found.notes
 
 
