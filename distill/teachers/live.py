@@ -14,7 +14,7 @@ import torch
 from distill.data.isolation import check_isolation
 from distill.data.tokenizer import fingerprint
 from distill.errors import BadInput
-from distill.folders import known_ids, load_model, load_config, load_tokenizer, locate
+from distill.folders import known_ids, load_config, load_model, load_tokenizer, locate
 from distill.models import answer, check_head, shape
 from distill.signals.hidden import Hidden
 from distill.teachers.content import content_hash
