@@ -24,10 +24,12 @@ class Asked:
     Attributes:
         span: its positions among the teacher's (M,), and its name.
         check: hash of its input ids.
+        begin: where it begins among the flat (B · S) positions of what the teacher is shown.
     """
 
     span: Span
     check: bytes
+    begin: int
 
     @property
     def tokens(self) -> int:
@@ -51,7 +53,7 @@ def samples(batch: Batch) -> Iterator[Asked]:
         shown = ids.reshape(-1)[begin : int(mine[-1]) + 1]
         name = hashlib.blake2b(sample.encode() + b"\n" + _packed(mine - begin), digest_size=20).digest()
         check = hashlib.blake2b(_packed(shown), digest_size=16).digest()
-        yield Asked(Span(int(start), int(stop), name), check)
+        yield Asked(Span(int(start), int(stop), name), check, begin)
 
 
 def _beginning(position: int, width: int, places: np.ndarray | None, mask: np.ndarray | None) -> int:
