@@ -151,11 +151,14 @@ class _OnePass(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, this: Pass, hidden, weight, bias, factors, *learned):
-        gradients = _Gradients(ctx, hidden, weight, bias, learned)
+        gradients = _Gradients(ctx, hidden, weight, bias, learned, written=this.active > 0 and len(hidden) > 0)
         sums = factors.new_zeros(len(this.losses))
         operand = weight.detach().to(working_dtype(hidden, weight))
         fixed = None if bias is None else bias.detach()
         for rows, states, raw, told in this.walk(hidden.detach(), operand, fixed):
+            if not this.active:  # only measured: products would make zeros, or NaN where a state is infinite
+                sums += this.values(raw, this.targets[rows], told, sums)
+                continue
             part, pulls = this.slopes(raw, this.targets[rows], told, factors, learned)
             sums += part
             gradients.add(rows, states, operand, raw, pulls)
@@ -188,7 +191,9 @@ def _scaled(made: list[Tensor | None], factor: Tensor, dtypes: list[torch.dtype 
 class _Gradients:
     """The gradients of a pass as they grow; only those that somebody asked for are made."""
 
-    def __init__(self, ctx: FunctionCtx, hidden: Tensor, weight: Tensor, bias: Tensor | None, learned) -> None:
+    def __init__(
+        self, ctx: FunctionCtx, hidden: Tensor, weight: Tensor, bias: Tensor | None, learned, written: bool
+    ) -> None:
         wanted = ctx.needs_input_grad  # type: ignore[attr-defined]
         self.dtypes = [None if t is None else t.dtype for t in (hidden, weight, bias, *learned)]
 
@@ -196,8 +201,7 @@ class _Gradients:
             wide = None if like is None else widened(working_dtype(hidden, weight, like))
             return make(like, dtype=wide) if asked and like is not None else None
 
-        # every number of these two is written by the first chunk, if there is one
-        unwritten = torch.empty_like if hidden.shape[0] else torch.zeros_like
+        unwritten = torch.empty_like if written else torch.zeros_like  # by the first chunk, every number of these two
         self.hidden = room(wanted[1], hidden, unwritten)  # (N, D)
         self.weight = room(wanted[2], weight, unwritten)  # (V, D)
         self.bias = room(wanted[3], bias)  # (V,)

@@ -116,6 +116,22 @@ def test_no_tokens_no_loss_and_zero_gradients():
     assert not scene.weight.grad.any()
 
 
+@pytest.mark.parametrize("kernel", [False, True])
+def test_terms_that_are_only_measured_make_no_gradient_even_of_an_infinite_state(kernel):
+    scene, losses = Scene(tokens=20), some_losses()
+    for loss in losses.values():
+        loss.weight = 0.0
+    with torch.no_grad():
+        scene.hidden[3] = -torch.inf
+    shapes = Shapes()
+    with shapes:
+        run(Objective(losses, chunk=8, kernel=kernel), scene).total.backward()
+    assert (scene.vocabulary, scene.width) not in shapes.multiplied
+    for leaf in (scene.hidden, scene.weight):
+        assert leaf.grad is not None
+        assert not leaf.grad.any()
+
+
 class Shapes(TorchDispatchMode):
     """Every shape that an operation makes, and those that a matrix product makes."""
 
