@@ -1,10 +1,8 @@
 """A split as a finite, fixed list of batches: for validation, for measures, for a teacher that is asked once."""
 
-from collections.abc import Sequence
-from typing import overload
+from collections.abc import Callable, Sequence
+from typing import Any, overload
 
-from distill.data.collate import Collate
-from distill.data.packing import Rows
 from distill.types import Batch
 
 
@@ -18,7 +16,14 @@ class Batches(Sequence[Batch]):
         rank, world_size: batches rank, rank + world_size, … are this device's.
     """
 
-    def __init__(self, rows: Rows, collate: Collate, size: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Any],
+        collate: Callable[[Sequence[Any]], Batch],
+        size: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
         self.rows, self.collate, self.size = rows, collate, size
         self.firsts = range(0, len(rows), size)[rank::world_size]
 

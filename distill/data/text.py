@@ -10,18 +10,14 @@ Left out on purpose: chat, instruction and reasoning data, which supervise a par
 
 import hashlib
 import json
-import os
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import ClassVar
 
-import pytorch_lightning as pl
-import torch
-from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedTokenizerBase
 
-from distill.data.batches import Batches
 from distill.data.beside import beside
 from distill.data.collate import Collate
 from distill.data.corpus import Corpus
@@ -29,22 +25,21 @@ from distill.data.encode import Marks
 from distill.data.facts import Facts
 from distill.data.files import files
 from distill.data.hub import hub
+from distill.data.module import DataModule
 from distill.data.packing import Rows
 from distill.data.prepared import Prepared, SplitName, prepared
 from distill.data.prompts import Prompt, prompts
 from distill.data.python_docs import python_docs
 from distill.data.split import Split, split_by_hash
-from distill.data.stream import Stream
 from distill.data.tokenizer import TrainedBPE, fingerprint
 from distill.errors import BadInput
 from distill.ranges import Count, Fraction, Natural, Share
-from distill.types import Batch
 
 FORMAT = 1
 """Raised when the same arguments would give other batches than before."""
 
 
-class TextData(pl.LightningDataModule):
+class TextData(DataModule):
     """Documents of plain text, split by hash, cut into pieces, packed into rows.
 
     Args:
@@ -69,6 +64,8 @@ class TextData(pl.LightningDataModule):
     Raises:
         BadInput: path and name are both given.
     """
+
+    kind: ClassVar[str] = "text"
 
     def __init__(
         self,
@@ -99,7 +96,6 @@ class TextData(pl.LightningDataModule):
         self.sequence_length, self.batch_size = sequence_length, batch_size
         self.seed, self.workers, self.evaluation_tokens = seed, workers, evaluation_tokens
         self.cache = None if cache is None else Path(cache).expanduser()
-        self.start = 0  # the micro-step at which Lightning's own call of ``train_dataloader`` begins
         self.tokenizer: PreTrainedTokenizerBase | None = None
         self._prepared: dict[SplitName, Prepared] = {}
         self._teacher: PreTrainedTokenizerBase | None = None  # a teacher's own tokenizer
@@ -201,52 +197,15 @@ class TextData(pl.LightningDataModule):
         theirs = None if self._teacher is None else Marks.of(self._teacher).padding
         return Collate(self.sequence_length, Marks.of(self._ready()).padding, self.packing, theirs)
 
-    def stream(self, start: int = 0, rank: int = 0, world_size: int = 1) -> DataLoader[Batch]:
-        """The endless training stream from micro-step ``start`` on; equal for every number of workers."""
-        if self.workers:
-            # The tokenizer's threads are done; without this each forked worker warns that it had any.
-            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        self._ready()
-        rows = cast(Dataset[Batch], self._prepared["train"].rows)  # torch types a loader by what it reads
-        return DataLoader(
-            rows,
-            batch_sampler=self._sampler(start, rank, world_size),
-            collate_fn=self.collate,
-            num_workers=self.workers,
-            generator=torch.Generator().manual_seed(self.seed),  # else iterating would draw from the run's generator
-        )
-
-    def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
-        """The training micro-batch ``step`` alone: the same one that the stream yields."""
-        self._ready()
-        rows = self._prepared["train"].rows
-        return self.collate([rows[i] for i in self._sampler(0, rank, world_size).at(step)])
-
-    def train_batches(self, rank: int = 0, world_size: int = 1) -> Batches:
-        """Every training row once, in a fixed order: for a teacher that is asked once, not for training."""
-        return self._batches("train", rank, world_size)
-
-    def validation_batches(self, rank: int = 0, world_size: int = 1) -> Batches:
-        """The text that selects the best point, in a fixed order."""
-        return self._batches("validation", rank, world_size)
-
-    def test_batches(self, rank: int = 0, world_size: int = 1) -> Batches:
-        """The text that is reported, in a fixed order."""
-        return self._batches("test", rank, world_size)
-
-    def _batches(self, split: SplitName, rank: int, world_size: int) -> Batches:
-        self._ready()
-        return Batches(self._prepared[split].rows, self.collate, self.batch_size, rank, world_size)
+    @property
+    def rows(self) -> Mapping[SplitName, Rows]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return {name: made.rows for name, made in self._prepared.items()}
 
     def prompts(self, count: int) -> list[Prompt]:
         """Beginnings of test documents and how they go on, half a ``sequence_length`` each."""
         tokenizer = self._ready()
         half = max(self.sequence_length // 2, 1)
         return prompts(self.documents.test, tokenizer, Marks.of(tokenizer), half, count)
-
-    def _sampler(self, start: int, rank: int, world_size: int) -> Stream:
-        rows = len(self._prepared["train"].rows)
-        return Stream(rows, self.batch_size, self.seed, start, rank, world_size)
 
     def _ready(self) -> PreTrainedTokenizerBase:
         return self.prepare()
@@ -283,20 +242,3 @@ class TextData(pl.LightningDataModule):
         if self._teacher is not None:
             told["teacher's tokenizer"] = fingerprint(self._teacher)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-    # -------------------------------------------------------------------------------------------------- Lightning
-
-    def setup(self, stage: str) -> None:
-        self.prepare()
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        return self.stream(self.start, *self._place())
-
-    def val_dataloader(self) -> Batches:
-        return self.validation_batches(*self._place())
-
-    def test_dataloader(self) -> Batches:
-        return self.test_batches(*self._place())
-
-    def _place(self) -> tuple[int, int]:
-        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
