@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from distill import rows
+from distill.cli.beginning import begins_as_teacher
 from distill.cli.devices import is_rank
 from distill.cli.identity import digest
 from distill.storage import DRAFT, unwritable
@@ -71,7 +72,8 @@ class Controls:
 
     def _key(self, steps: int) -> str:
         kept = {key: self.parts.config[key] for key in KEYS}
-        text = {key: value for key, value in self.parts.hashes().items() if key != "teacher"}
+        begins = begins_as_teacher(kept["student"])
+        text = {key: value for key, value in self.parts.hashes().items() if begins or key != "teacher"}
         told = {"format": FORMAT, "steps": steps, "vocabulary": self.parts.vocabulary, "text": text}
         trainer = {key: value for key, value in kept["trainer"].items() if key != "max_steps"}
         return digest({**kept, "trainer": trainer, "control": told}, 16)

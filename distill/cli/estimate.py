@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from distill.cli.beginning import begins_as_teacher, begun
 from distill.cli.build import instantiate
 from distill.cli.definitions import attribute
 from distill.cli.nodes import part_of
-from distill.cli.speaker import speakers
+from distill.cli.speaker import speaker, speakers
 from distill.cli.tokenizers import own_tokenizer
 from distill.errors import ResourceStop
 
@@ -70,7 +71,7 @@ def estimate(config: Mapping[str, Any], plugins: tuple[str, ...] = ()) -> Estima
     from distill.training.comparison import steps_of_subjects
 
     vocabulary = _vocabulary(config)
-    student = instantiate(config["student"], plugins=plugins).shape(vocabulary)
+    student = _student(config, vocabulary, plugins)
     teacher = teacher_shape(config["teacher"], student, vocabulary, plugins)
     unsized = teacher is None and any(node.get("url") for node in speakers(config["teacher"]).values())
     given = (config["control"], config["trainer"].get("max_steps", -1))
@@ -165,6 +166,15 @@ def _shape(
         own = node["recipe"].get("tokenizer") or {}
         return instantiate(node["recipe"]["student"], plugins=plugins).shape(own.get("size", vocabulary))
     return None
+
+
+def _student(config: Mapping[str, Any], vocabulary: int, plugins: tuple[str, ...]) -> "ModelShape":
+    """Exact, but for a student cut from a teacher that is yet to be trained: at most as large as that."""
+    node, teacher = config["student"], speaker(config["teacher"])
+    if begins_as_teacher(node) and teacher.get("path") is None and teacher.get("recipe"):
+        return instantiate(teacher["recipe"]["student"], plugins=plugins).shape(vocabulary)
+    place = _located(teacher) if begins_as_teacher(node) and teacher.get("path") is not None else None
+    return instantiate(dict(begun(node, place)), plugins=plugins).shape(vocabulary)
 
 
 def _located(node: Mapping[str, Any]) -> str:

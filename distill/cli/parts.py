@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill.cli import nursery, tokenizers
 from distill.cli.attention import opened
+from distill.cli.beginning import begun
 from distill.cli.build import instantiate
 from distill.cli.speaker import speaker
 from distill.errors import BadInput
@@ -82,7 +83,7 @@ class Parts:
         from distill.training.randomness import reseed
 
         reseed(self.seed, 0)
-        node = opened(self.config["student"], self.config)
+        node = begun(opened(self.config["student"], self.config), self.teacher.folder)
         model = instantiate(node, plugins=self.plugins).build(self.tokenizer)
         if self.data.packing:
             check_isolation(model, len(self.tokenizer), "student")

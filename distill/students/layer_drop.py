@@ -30,7 +30,7 @@ class LayerDrop(Student):
     Fan et al. 2020, LayerDrop, https://arxiv.org/abs/1909.11556, section 3.2 ("every other" pruning).
 
     Args:
-        path: a folder or a hub id; usually the teacher's.
+        path: a folder or a hub id; null: the teacher's own, as a run hands it on.
         wheel: an installed package that holds the same model, looked into first.
         every: keep layers 0, every, 2·every, …
         layers: keep these, counted from 0, in rising order. Exactly one of ``every`` and ``layers`` is given.
@@ -44,7 +44,7 @@ class LayerDrop(Student):
 
     def __init__(
         self,
-        path: str,
+        path: str | None,
         wheel: str | None = None,
         every: Count | None = None,
         layers: list[int] | None = None,

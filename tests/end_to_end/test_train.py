@@ -125,3 +125,13 @@ def test_a_tracker_is_a_mirror_of_the_rows(distill, laboratory, logger):
     traces = {"wandb": "offline-run-*/*.wandb", "csv": "**/metrics.csv", "tensorboard": "**/events*"}
     assert list((folder / logger).glob(traces[logger]))
     assert "loss/kd" in {row.metric for row in read(folder / METRICS)}
+
+
+def test_a_student_may_begin_as_a_teacher_that_is_trained_first(distill, laboratory):
+    folder = laboratory / "own_layers"
+    drop = ["student=layer_drop", "student.path=null", "student.every=1", "~student.layers", "~student.width"]
+    assert (
+        distill("train", *drop, "~student.heads", "control=none", "optim.learning_rate=1e-12", f"paths.run={folder}")
+        == 0
+    )
+    assert facts(folder, "bits_per_byte")["student"] == facts(folder, "bits_per_byte")["teacher"]
