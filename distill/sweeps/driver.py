@@ -30,7 +30,8 @@ _Show = Callable[[Board], None]
 
 @dataclass
 class _Seat:
-    """One run as this driver sees it. ``begun``: executions so far, as of the last look."""
+    """One run as this driver sees it. ``begun``: executions so far, as of the last look; ``crew``: the how manieth
+    keeper that was started executes it."""
 
     job: Job
     status: Status
@@ -38,6 +39,7 @@ class _Seat:
     place: str = "free"  # free | here | elsewhere | settled
     handle: Handle | None = None
     restarts: int = 0
+    crew: int = 0
 
 
 @dataclass
@@ -88,6 +90,7 @@ class Driver:
         self._request, self._signals, self._number = self.folder.stop_request(), 0, signal.SIGTERM
         self._stopped, self._asked_to_stop, self._told_stop, self._braked = False, False, 0, None
         self._executed: list[str] = []
+        self._crews = 0
         self._seconds: list[float] = []
         self._seats = [_Seat(job, Status()) for job in self.folder.jobs()]
         for seat in self._seats:
@@ -186,20 +189,33 @@ class Driver:
 
     def _start(self) -> bool:
         """Fill the free places."""
-        free = self.launcher.jobs - sum(seat.place == "here" for seat in self._seats)
+        free = self.launcher.jobs - len({seat.crew for seat in self._seats if seat.place == "here"})
         waiting = [seat for seat in self._seats if seat.place == "free"]
         changed = False
-        for seat in waiting:
-            if free == 0:
-                break
-            self._look_again(seat)
-            if seat.place != "free":
-                changed = True
-                continue
-            seat.handle = self.launcher.start(Task(self.folder.path, seat.job.name, seat.begun, self.patience))
-            seat.place, free, changed = "here", free - 1, True
-            self._executed.append(seat.job.name)
+        while waiting and free > 0:
+            crew, waiting = self._crew(waiting)
+            for seat in crew:
+                self._look_again(seat)
+            crew, changed = [seat for seat in crew if seat.place == "free"], True
+            if crew:
+                self._begin(crew)
+                free -= 1
         return changed
+
+    def _crew(self, waiting: list[_Seat]) -> tuple[list[_Seat], list[_Seat]]:
+        """The first run that waits and those that can go with it; the others."""
+        group = waiting[0].job.group
+        alike = [place for place, seat in enumerate(waiting) if group is not None and seat.job.group == group]
+        chosen = {0, *alike[: self.launcher.together]}
+        crew = [seat for place, seat in enumerate(waiting) if place in chosen]
+        return crew, [seat for place, seat in enumerate(waiting) if place not in chosen]
+
+    def _begin(self, crew: list[_Seat]) -> None:
+        tasks = [Task(self.folder.path, seat.job.name, seat.begun, self.patience) for seat in crew]
+        self._crews += 1
+        for seat, handle in zip(crew, self.launcher.start_together(tasks), strict=True):
+            seat.handle, seat.place, seat.crew = handle, "here", self._crews
+            self._executed.append(seat.job.name)
 
     # --- stopping -----------------------------------------------------------------------------------------------
 
@@ -231,7 +247,7 @@ class Driver:
 
     def _tell(self) -> None:
         left = sum(seat.place != "settled" for seat in self._seats)
-        remaining = estimate(self._seconds, left, self.launcher.jobs)
+        remaining = estimate(self._seconds, left, self.launcher.jobs * self.launcher.together)
         lines = [
             Line(seat.job.name, seat.status, seat.place == "elsewhere", str(self.folder.log(seat.job.name)))
             for seat in self._seats

@@ -25,6 +25,8 @@ class Job:
         environment: variables set for it.
         directory: where it is started, so that relative paths on the command line mean what they meant there.
         goal: the metric without which it is not done; None: exit code 0 suffices.
+        group: equal for runs that one process can execute together; None for one that goes alone.
+        together: the command for that, to which names of runs are added.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Job:
     environment: dict[str, str] = field(default_factory=dict)
     directory: str | None = None
     goal: Goal | None = None
+    group: str | None = None
+    together: list[str] = field(default_factory=list)
 
     def tell(self) -> dict[str, Any]:
         return {
@@ -47,6 +51,8 @@ class Job:
             "environment": self.environment,
             "directory": self.directory,
             "goal": None if self.goal is None else self.goal.tell(),
+            "group": self.group,
+            "together": self.together,
         }
 
     @classmethod

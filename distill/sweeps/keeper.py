@@ -2,7 +2,8 @@
 
 ``python -m distill.sweeps.keeper FOLDER RUN BEGUN`` is started by a launcher, here or on another machine. It lives
 apart from the driver, so that a driver that is killed loses nothing: the run goes on, its end is recorded, and the
-next driver finds it done. Left out on purpose: knowing what the command does.
+next driver finds it done. Several runs with their numbers are kept together (``crew.py``). Left out on purpose: knowing
+what the command does.
 """
 
 import argparse
@@ -31,6 +32,8 @@ from distill.sweeps.task import Patience, Task
 
 DONE, FAILED, ELSEWHERE, STOPPED = 0, 1, 75, 143
 """Exit codes; ELSEWHERE: somebody else was quicker, nothing was executed."""
+ASKING = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2]
+"""Signals that ask for an end; SIGUSR2 is what a cluster's queue sends some seconds before a job's time is over."""
 _BEAT, _ASK, _LOOK = 5.0, 1.0, 0.2
 
 
@@ -44,6 +47,7 @@ class Keeper:
         self._request = self.folder.stop_request()
         self._beaten = self._asked = time.monotonic()
         self._stop = False
+        self.beside: list[Claim] = []  # of runs that wait for this one and are kept by the same process
 
     def keep(self) -> int:
         """Execute the run unless somebody else does or has. Returns an exit code of this module.
@@ -51,15 +55,12 @@ class Keeper:
         Raises:
             DistillError: the folder cannot be read or written; the claim is given back all the same.
         """
-        before = self.folder.claim(self.run)
-        claim = claims.take(self.folder.claims(self.run), after=self.begun)
+        claim = self.claimed()
         if claim is None:
             return ELSEWHERE
         try:
-            if before is not None and not before.released():
-                processes.end_orphans(before.token, self.patience.grace)
-            job = Job.read(self.folder.job_file(self.run))
-            ended = self._told_done(job) or self._attempts(claim, job)
+            job = self.job()
+            ended = self.told_done(job) or self.attempts(claim, job)
             if ended is None:
                 return ELSEWHERE
             ended.write(self.folder.run(self.run))
@@ -67,16 +68,32 @@ class Keeper:
             claim.release()
         return {"done": DONE, "failed": FAILED}.get(ended.state, STOPPED)
 
+    def claimed(self) -> Claim | None:
+        """The claim on the run, what a dead keeper left of it ended; None if somebody else was quicker."""
+        before = self.folder.claim(self.run)
+        claim = claims.take(self.folder.claims(self.run), after=self.begun)
+        try:
+            if claim is not None and before is not None and not before.released():
+                processes.end_orphans(before.token, self.patience.grace)
+        except BaseException:
+            if claim is not None:
+                claim.release()
+            raise
+        return claim
+
+    def job(self) -> Job:
+        return Job.read(self.folder.job_file(self.run))
+
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
         """Signal handler: once to end the run with grace, twice to end it now."""
         self.signals += 1
 
-    def _told_done(self, job: Job) -> Status | None:
+    def told_done(self, job: Job) -> Status | None:
         """A run that finished while nobody kept it (its keeper was killed) is judged, not repeated."""
         status = self.folder.status(self.run)
-        return self._judged(job, status) if status.state == "done" else None
+        return self.judged(job, status) if status.state == "done" else None
 
-    def _attempts(self, claim: Claim, job: Job) -> Status | None:
+    def attempts(self, claim: Claim, job: Job) -> Status | None:
         """Execute until it is done, fails for good, or is stopped; None when the claim was lost meanwhile."""
         command, smaller, attempt = job.command, list(job.smaller), 1
         while True:
@@ -84,16 +101,16 @@ class Keeper:
             if code is None:
                 return None
             if code == 0:
-                return self._judged(job, status)
-            if self._stopping():
-                return self._stopped(status)
+                return self.judged(job, status)
+            if self.stopping():
+                return stopped(status)
             failure = failures.diagnose(code, text, self._own_words())
             if not failure.transient or attempt > self.patience.retries:
-                return _failed(status, failure)
+                return failed(status, failure)
             if failure.kind == "memory" and smaller:
                 command = smaller.pop(0)
             if not self._wait(claim, self.patience.backoff * 2 ** (attempt - 1)):
-                return self._stopped(status) if self._stopping() else None
+                return stopped(status) if self.stopping() else None
             attempt += 1
 
     def _execute(self, claim: Claim, job: Job, command: list[str], attempt: int) -> tuple[Status, int | None, str]:
@@ -104,7 +121,7 @@ class Keeper:
         since = log.stat().st_size if log.exists() else 0
         status = Status(state="running", log=f"../../logs/{log.name}", started=time.time(), attempts=attempt)
         try:
-            with _handled(signal.SIG_IGN, [signal.SIGUSR2]):  # the queue sends it to every process of a job
+            with handled(signal.SIG_IGN, [signal.SIGUSR2]):  # the queue sends it to every process of a job
                 child = processes.start(command, log, {**job.environment, processes.TOKEN: claim.token}, job.directory)
         except BadInput as problem:
             with log.open("a", encoding="utf-8") as file:
@@ -120,16 +137,16 @@ class Keeper:
     def _watch(self, claim: Claim, child: subprocess.Popen[bytes]) -> bool:
         """Until the child has ended, by itself or because it had to; False when the claim was lost."""
         mine, patient_until = True, None
-        while not _ended(child):
-            mine = mine and self._heartbeat(claim)
+        while not ended(child):
+            mine = mine and self.heartbeat(claim)
             if not mine or self.signals > 1 or (patient_until and time.monotonic() > patient_until):
                 processes.kill(child.pid)
-            elif self._stopping() and patient_until is None:
+            elif self.stopping() and patient_until is None:
                 patient_until = time.monotonic() + self.patience.grace
                 processes.ask(child.pid)
         return mine
 
-    def _judged(self, job: Job, status: Status) -> Status:
+    def judged(self, job: Job, status: Status) -> Status:
         """Exit code 0 is not enough: without a finite objective metric a run is no result."""
         ended = replace(status, exit=0, ended=status.ended or time.time())
         if job.goal is None:
@@ -137,40 +154,37 @@ class Keeper:
         try:
             value = job.goal.value(self.folder.run(self.run))
         except BadInput as problem:
-            return _failed(ended, Failure("objective", str(problem), exit=0))
+            return failed(ended, Failure("objective", str(problem), exit=0))
         if value is None:
-            return _failed(ended, Failure("objective", f"no finite {job.goal.metric}", exit=0))
+            return failed(ended, Failure("objective", f"no finite {job.goal.metric}", exit=0))
         return replace(ended, state="done", metric=job.goal.metric, value=value)
-
-    def _stopped(self, status: Status) -> Status:
-        cause = "stopped; goes on from its last checkpoint"
-        return replace(status, state="queued", cause=cause, ended=time.time())
 
     def _own_words(self) -> str | None:
         """The cause that the run wrote into its status before it ended, if it got that far."""
         status = self.folder.status(self.run)
         return status.cause if status.state == "failed" else None
 
-    def _stopping(self) -> bool:
+    def stopping(self) -> bool:
         """Whether a signal or a request came; the folder, which may be far away, is asked once a second."""
         if not self._stop and time.monotonic() - self._asked > _ASK:
             self._asked = time.monotonic()
             self._stop = self.folder.stop_request() != self._request
         return self._stop or self.signals > 0
 
-    def _heartbeat(self, claim: Claim) -> bool:
+    def heartbeat(self, claim: Claim) -> bool:
         """Beat, now and then; False when the claim is no longer ours (we were silent so long that it was taken)."""
         if time.monotonic() - self._beaten < _BEAT:
             return True
         self._beaten = time.monotonic()
-        claim.beat()
+        for one in (claim, *self.beside):
+            one.beat()
         return claims.latest(claim.folder.parent) == claim
 
     def _wait(self, claim: Claim, seconds: float) -> bool:
         """Wait before a retry; False when asked to stop meanwhile."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if self._stopping() or not self._heartbeat(claim):
+            if self.stopping() or not self.heartbeat(claim):
                 return False
             time.sleep(_LOOK)
         return True
@@ -179,13 +193,12 @@ class Keeper:
 def perform(task: Task) -> int:
     """Keep a run with the signals of this process turned into requests to stop. Call it in the main thread."""
     keeper = Keeper(task)
-    # SIGUSR2 is what a cluster's queue sends some seconds before a job's time is over.
-    with _handled(keeper.interrupt, [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2]):
+    with handled(keeper.interrupt, ASKING):
         return keeper.keep()
 
 
 @contextmanager
-def _handled(handler: Any, numbers: list[signal.Signals]) -> Iterator[None]:
+def handled(handler: Any, numbers: list[signal.Signals]) -> Iterator[None]:
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
@@ -194,7 +207,7 @@ def _handled(handler: Any, numbers: list[signal.Signals]) -> Iterator[None]:
             signal.signal(number, old)
 
 
-def _ended(child: subprocess.Popen[bytes]) -> bool:
+def ended(child: subprocess.Popen[bytes]) -> bool:
     """Whether it has; waits a moment for it."""
     try:
         child.wait(_LOOK)
@@ -203,7 +216,13 @@ def _ended(child: subprocess.Popen[bytes]) -> bool:
     return True
 
 
-def _failed(status: Status, failure: Failure) -> Status:
+def stopped(status: Status) -> Status:
+    """What to write about a run that was asked to end."""
+    return replace(status, state="queued", cause="stopped; goes on from its last checkpoint", ended=time.time())
+
+
+def failed(status: Status, failure: Failure) -> Status:
+    """What to write about a run that failed."""
     told = {"cause": redacted_text(failure.cause), "kind": failure.kind, "exit": failure.exit, "signal": failure.signal}
     return replace(status, state="failed", ended=status.ended or time.time(), **told)
 
@@ -214,12 +233,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--backoff", type=float, default=10.0)
     parser.add_argument("--grace", type=float, default=30.0)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("run")
-    parser.add_argument("begun", type=int)
+    parser.add_argument("runs", nargs="+", metavar="RUN BEGUN")
     told = parser.parse_args(arguments)
     patience = Patience(told.retries, told.backoff, told.grace)
+    from distill.sweeps.crew import perform_together
+
+    named = zip(told.runs[::2], told.runs[1::2], strict=True)
+    tasks = [Task(told.folder, run, int(begun), patience) for run, begun in named]
     try:
-        return perform(Task(told.folder, told.run, told.begun, patience))
+        return perform(tasks[0]) if len(tasks) == 1 else perform_together(tasks)
     except DistillError as problem:
         print(problem, file=sys.stderr)
         return problem.code

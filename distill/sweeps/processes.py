@@ -13,7 +13,7 @@ import psutil
 from distill.errors import BadInput
 
 TOKEN = "DISTILL_RUN_CLAIM"
-"""The variable by which a run's processes are known to be its."""
+"""The variable by which a run's processes are known to be its; a line a run, where a process executes several."""
 
 
 def start(
@@ -89,7 +89,7 @@ def _carriers(token: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):  # gone meanwhile, or somebody else's
-            if process.environ().get(TOKEN) == token:
+            if token in process.environ().get(TOKEN, "").splitlines():
                 found.append(process)
     return found
 

@@ -1,6 +1,7 @@
-"""What a keeper is told: which run of which folder, and how patient to be with it."""
+"""What a keeper is told: which run of which folder, or which of them together, and how patient to be with it."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,12 @@ class Task:
     patience: Patience = Patience()
 
     def command(self) -> list[str]:
-        patience = self.patience
-        options = [f"--retries={patience.retries}", f"--backoff={patience.backoff}", f"--grace={patience.grace}"]
-        module = [sys.executable, "-m", "distill.sweeps.keeper"]
-        return [*module, *options, "--", str(self.folder), self.run, str(self.begun)]
+        return command([self])
+
+
+def command(tasks: Sequence[Task]) -> list[str]:
+    """What starts the keeper of a run, or of several runs of one folder that go together."""
+    folder, patience = tasks[0].folder, tasks[0].patience
+    options = [f"--retries={patience.retries}", f"--backoff={patience.backoff}", f"--grace={patience.grace}"]
+    runs = [word for task in tasks for word in (task.run, str(task.begun))]
+    return [sys.executable, "-m", "distill.sweeps.keeper", *options, "--", str(folder), *runs]

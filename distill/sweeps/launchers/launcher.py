@@ -1,6 +1,7 @@
 """What a launcher is: it starts keepers somewhere, so many at a time."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 from distill.sweeps.task import Task
@@ -22,13 +23,20 @@ class Launcher(ABC):
     """Starts keepers.
 
     Attributes:
-        jobs: how many runs at a time.
+        jobs: how many keepers at a time.
+        together: how many runs of one group a keeper may be given.
         restarts: how often a run that was stopped or lost through no fault of its own is begun again.
     """
 
     jobs: int
+    together: int = 1
     restarts: ClassVar[int]
 
     @abstractmethod
     def start(self, task: Task) -> Handle:
         """Start one keeper and return at once."""
+
+    def start_together(self, tasks: Sequence[Task]) -> list[Handle]:
+        """Start one keeper for several runs, ``together`` at most; a handle for each."""
+        assert len(tasks) == 1, "a launcher that keeps runs together says how"
+        return [self.start(tasks[0])]
