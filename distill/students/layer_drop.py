@@ -6,18 +6,19 @@ saved student is by construction the model that was trained.
 """
 
 import copy
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 from torch import nn
-from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from distill.errors import BadInput
+from distill.families import AUTO, fitted
 from distill.folders import load_config
 from distill.models import shape
 from distill.ranges import Count
 from distill.students.pretrained import Pretrained
 from distill.students.student import Student
-from distill.types import ModelShape
+from distill.types import Family, ModelShape, Task
 
 LISTS_BY_LAYER = ("layer_types", "mlp_layer_types", "no_rope_layers", "layers_block_type", "attention_layers")
 """Lists in transformers' configs with one entry a layer; they are cut with the layers."""
@@ -25,6 +26,8 @@ LISTS_BY_LAYER = ("layer_types", "mlp_layer_types", "no_rope_layers", "layers_bl
 
 class LayerDrop(Student):
     """Every n-th layer of a model, or listed ones, with embedding, norm and head copied.
+
+    Of an encoder-decoder the decoder's layers: it is what is run once for every token that is written.
 
     Source: Sanh et al. 2019, DistilBERT, https://arxiv.org/abs/1910.01108, section 3 (one layer out of two);
     Fan et al. 2020, LayerDrop, https://arxiv.org/abs/1909.11556, section 3.2 ("every other" pruning).
@@ -41,6 +44,8 @@ class LayerDrop(Student):
     Raises:
         BadInput: both or neither of ``every`` and ``layers``, or a list that is empty or not rising.
     """
+
+    families: ClassVar[frozenset[Family]] = frozenset(AUTO)
 
     def __init__(
         self,
@@ -60,6 +65,10 @@ class LayerDrop(Student):
         self.source = Pretrained(path, wheel, dtype, attention, cache)
         self.every, self.layers = every, layers
 
+    def of(self, task: Task) -> Self:
+        self.source.of(task)
+        return super().of(task)
+
     def build(self, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
         """
         Raises:
@@ -67,7 +76,7 @@ class LayerDrop(Student):
         """
         whole = self.source.build(tokenizer)
         name, count = decoder_layers(whole)
-        student = AutoModelForCausalLM.from_config(
+        student = AUTO[self.task.family].from_config(
             _cut(whole.config, self.kept(count)),
             dtype=whole.dtype,
             attn_implementation=whole.config._attn_implementation,
@@ -78,8 +87,8 @@ class LayerDrop(Student):
 
     def shape(self, vocabulary: int) -> ModelShape:
         """The model's own vocabulary stands, whatever ``vocabulary`` is."""
-        config = load_config(self.source.locate())
-        return shape(_cut(config, self.kept(config.num_hidden_layers)))
+        config = fitted(load_config(self.source.locate()), self.task)
+        return shape(_cut(config, self.kept(_count(config))), self.task.family)
 
     def kept(self, count: int) -> list[int]:
         """Which of ``count`` layers stay, in order."""
@@ -95,20 +104,34 @@ def decoder_layers(model: PreTrainedModel) -> tuple[str, int]:
     Raises:
         BadInput: no list of modules is as long as the config says.
     """
-    count = model.config.num_hidden_layers
+    count = _count(model.config)
     lists = [name for name, part in model.named_modules() if isinstance(part, nn.ModuleList) and len(part) == count]
     if not lists:
         raise BadInput(f"model {model.config.model_type}", f"keeps its {count} layers in no list of modules")
-    return min(lists, key=lambda name: name.count(".")), count  # lists of experts lie deeper
+    # lists of experts lie deeper; an encoder, which may have as many layers, comes after the decoder
+    return min(lists, key=lambda name: ("decoder" not in name.split("."), name.count("."))), count
+
+
+def _counted(config: PreTrainedConfig) -> tuple[PreTrainedConfig, str]:
+    """The part of a config that has the decoder's layers, and the key that counts them."""
+    inner = getattr(config, "decoder", None) or getattr(config, "text_config", None) or config
+    named = [key for key in ("decoder_layers", "num_decoder_layers") if getattr(inner, key, None) is not None]
+    return inner, named[0] if named else "num_hidden_layers"
+
+
+def _count(config: PreTrainedConfig) -> int:
+    inner, key = _counted(config)
+    return getattr(inner, key)
 
 
 def _cut(config: PreTrainedConfig, kept: list[int]) -> PreTrainedConfig:
     cut = copy.deepcopy(config)
-    cut.num_hidden_layers = len(kept)
+    inner, key = _counted(cut)
     for name in LISTS_BY_LAYER:
-        told = getattr(config, name, None)
-        if isinstance(told, (list, tuple)) and len(told) == config.num_hidden_layers:
-            setattr(cut, name, [told[layer] for layer in kept])
+        told = getattr(inner, name, None)
+        if isinstance(told, (list, tuple)) and len(told) == getattr(inner, key):
+            setattr(inner, name, [told[layer] for layer in kept])
+    setattr(inner, key, len(kept))
     return cut
 
 

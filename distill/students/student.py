@@ -1,15 +1,37 @@
 """What every way of making a student is: a recipe that builds a transformers model for a tokenizer."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar, Self
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from distill.types import ModelShape
+from distill.errors import BadInput
+from distill.types import CAUSAL, Family, ModelShape, Task
 
 
 class Student(ABC):
     """``build`` makes the model; it draws every random number from torch's global generator, which the caller seeds,
-    so that a control built from the same recipe and seed has the same initial weights."""
+    so that a control built from the same recipe and seed has the same initial weights.
+
+    Attributes:
+        families: what it can make.
+        task: what the data wants; ``build`` and ``shape`` answer for it.
+    """
+
+    families: ClassVar[frozenset[Family]] = frozenset({"causal"})
+    task: Task = CAUSAL
+
+    def of(self, task: Task) -> Self:
+        """The same recipe for what the data wants.
+
+        Raises:
+            BadInput: it makes no such model.
+        """
+        if task.family not in self.families:
+            reason = f"makes {', '.join(sorted(self.families))} models, and the data wants {task.family}"
+            raise BadInput("student", reason, value=type(self).__name__, remedy="distill list students")
+        self.task = task
+        return self
 
     @abstractmethod
     def build(self, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
