@@ -30,6 +30,7 @@ def contradictions(config: dict[str, Any], origin: Callable[[str], str]) -> list
         _blurred_attention,
         _balance,
         _other_tokens,
+        _kept_changes,
     )
     return [problem for check in checks for problem in check(config, origin)]
 
@@ -110,6 +111,21 @@ def _balance(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[B
 
 def _weight(loss: object) -> object:
     return loss.get("weight", 1.0) if isinstance(loss, dict) else 1.0
+
+
+def _kept_changes(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
+    """A store of a teacher that does not say the same of a text every time it is asked."""
+    teacher = config.get("teacher")
+    source = teacher.get("source") if isinstance(teacher, dict) else None
+    for key, node in nodes(source, "teacher.source"):
+        part = part_of(node)
+        if part is not None and attribute(part, "changes") is True:
+            reason = f"{part.name} answers otherwise from step to step, so nothing of it can be kept"
+            yield BadInput(f"{origin(key)} {key}", reason, remedy="use it without teacher=stored")
+        if node.get("route") == "domain":
+            reason = "which teacher is heard depends on more than the text, so nothing of it can be kept"
+            remedy = "keep each teacher's word instead: teacher=ensemble teacher@teacher.teachers.NAME=stored"
+            yield BadInput(f"{origin(f'{key}.route')} {key}.route", reason, remedy=remedy)
 
 
 def _provided(teacher: object) -> frozenset[str] | None:

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 class OfStudent(Teacher):
     """A copy of the student, maybe behind a prompt of its own.
 
-    Attributes:
-        of_student: it has the student's sizes; read as text.
-
     Args:
         prompt: text that stands before every sample for the teacher alone; null for none.
     """

@@ -27,10 +27,16 @@ class Teacher(ABC):
         folder: where the model's files lie or which hub id it has, or None.
         fingerprint: sha256 of everything that decides its answers, or None if nothing does.
         changes: its answers depend on when it is asked, so they cannot be kept for another run; read as text.
+        in_turn: of its models one speaks at a time; read as text.
+        of_student: it is made of the student, and has its sizes; read as text.
+        units: of what it logs, by name; nats per token where it is not said.
     """
 
     provides: ClassVar[frozenset[str]]
     changes: ClassVar[bool] = False
+    in_turn: ClassVar[bool] = False
+    of_student: ClassVar[bool] = False
+    units: ClassVar[Mapping[str, str]] = {}
     shape: ModelShape | None = None
     vocabulary: int = 0
     passes: int = 0

@@ -130,6 +130,7 @@ class Distiller(pl.LightningModule):
     def units(self) -> dict[str, str]:
         """Of what it logs, by name."""
         told = self.objective.units()
+        told |= self.teacher.units
         return told | {"gradient_norm": told["loss/total"], "learning_rate": "1", "tokens_per_second": "tokens/s"}
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
