@@ -11,6 +11,8 @@ Caveat: a sample is a piece of a document (``types.Batch``). Where documents are
 document resemble each other and the interval is somewhat too narrow. It says nothing of another seed or another text.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -56,10 +58,23 @@ class SampleMean:
         sums, counts = self.sums[:, self.sums[1] > 0].numpy()
         if len(sums) < 2 or not np.isfinite(sums).all():
             return None, None
-        draws = np.random.default_rng(seed)
-        means = np.empty(resamples)
-        for i in range(resamples):
-            drawn = draws.integers(0, len(sums), len(sums))
-            means[i] = sums[drawn].sum() / counts[drawn].sum()
-        low, high = np.quantile(means, [0.025, 0.975])
-        return float(low), float(high)
+        return resampled(len(sums), lambda drawn: sums[drawn].sum() / counts[drawn].sum(), resamples, seed)
+
+
+def resampled(
+    size: int, statistic: Callable[[np.ndarray], float], resamples: int = RESAMPLES, seed: int = SEED
+) -> tuple[float, float] | tuple[None, None]:
+    """(low, high) of 95 % of any statistic of whole samples; none of fewer than two.
+
+    Args:
+        size: S, how many samples there are.
+        statistic: of the (S,) numbers of the drawn ones, some of them drawn more than once.
+        resamples: how often they are drawn.
+        seed: of the draws.
+    """
+    if size < 2:
+        return None, None
+    draws = np.random.default_rng(seed)
+    found = [statistic(draws.integers(0, size, size)) for _ in range(resamples)]
+    low, high = np.quantile(found, [0.025, 0.975])
+    return float(low), float(high)

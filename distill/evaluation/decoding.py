@@ -13,7 +13,7 @@ from distill.models import head
 
 
 class Writer:
-    """A greedy reader and writer of one sequence.
+    """A greedy reader and writer of one sequence, or of several of one length.
 
     Args:
         subject: its model is called through its body, its head only at the last position.
@@ -26,10 +26,15 @@ class Writer:
 
     @torch.no_grad()
     def read(self, ids: Tensor) -> Tensor:
-        """(1, S) ids that follow those read before -> (1, 1) the likeliest next one."""
+        """(B, S) ids that follow those read before -> (B, 1) the likeliest next one."""
+        return self.scores(ids).argmax(-1, keepdim=True)
+
+    @torch.no_grad()
+    def scores(self, ids: Tensor) -> Tensor:
+        """(B, S) ids that follow those read before -> (B, V) logits of the next one."""
         told = self.body(input_ids=ids, past_key_values=self.past, use_cache=True)
         self.past = told.past_key_values
-        return self.head.logits(told.last_hidden_state[:, -1]).argmax(-1, keepdim=True)
+        return self.head.logits(told.last_hidden_state[:, -1])
 
 
 def written(subject: Subject, ids: Tensor, length: int, stop: int | None = None) -> list[int]:

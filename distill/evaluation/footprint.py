@@ -16,13 +16,14 @@ MIB = 2**20
 
 
 class Footprint(ModelMeasure):
-    """Parameters, bytes on disk, and the memory that reading a prompt needs.
+    """Parameters, bytes on disk, and the memory that loading, reading a prompt and writing on need.
 
     ``parameters`` counts a tied matrix once; ``embedding_parameters`` is the input embedding. ``disk_bytes`` is the
     sum of its folder's safetensors files, without tokenizer and config; left out for a model without a folder.
     ``peak_memory`` is the weights and buffers as they are loaded plus the largest sum of tensors alive at once while
     one prompt is read with the cache, the head at its last position only; ``memory.PeakMemory`` says what that counts
-    and what it does not.
+    and what it does not. ``memory_loaded`` is the weights and buffers alone, ``memory_decode`` they, the cache of that
+    prompt, and the most that is alive while one more token is read.
 
     Args:
         tokens: of the prompt; fewer if the model has fewer positions.
@@ -36,11 +37,14 @@ class Footprint(ModelMeasure):
 
     def _rows(self, subject: Subject) -> list[Measured]:
         sizes = shape(subject.model)
-        ids = prompt(subject, self.tokens)
+        ids, weights = prompt(subject, self.tokens), weight_bytes(subject.model)
+        prefill, decode = _peaks(subject, ids)
         rows = [
             Measured("parameters", sizes.parameters, "count"),
             Measured("embedding_parameters", sizes.embedding_parameters, "count"),
-            Measured("peak_memory", (weight_bytes(subject.model) + _peak(subject, ids)) / MIB, "MiB", ids.shape[1]),
+            Measured("peak_memory", (weights + prefill) / MIB, "MiB", ids.shape[1]),
+            Measured("memory_loaded", weights / MIB, "MiB"),
+            Measured("memory_decode", (weights + decode) / MIB, "MiB", ids.shape[1]),
         ]
         files = [] if subject.folder is None else list(subject.folder.glob("*.safetensors"))
         if files:
@@ -61,9 +65,16 @@ def weight_bytes(model: PreTrainedModel) -> int:
     return sum(storage.nbytes() for storage in {storage._cdata: storage for storage in storages}.values())
 
 
-def _peak(subject: Subject, ids: torch.Tensor) -> int:
+def _peaks(subject: Subject, ids: torch.Tensor) -> tuple[int, int]:
+    """Bytes beyond the weights while the prompt is read, and while its last token is read after all before it."""
     Writer(subject).read(ids[:, :2])  # what is made once, at the first call, is no part of it
     writer = Writer(subject)
-    with PeakMemory() as memory:
+    with PeakMemory() as whole:
         writer.read(ids)
-    return memory.peak
+    writer = Writer(subject)
+    with PeakMemory() as memory:
+        if ids.shape[1] > 1:
+            writer.read(ids[:, :-1])
+        memory.peak = memory.bytes  # the cache; what reading the prompt took is past
+        writer.read(ids[:, -1:])
+    return whole.peak, memory.peak

@@ -40,7 +40,7 @@ class Resemblance(TokenMeasure):
         self.apart.add(jensen_shannon(log_p, log_q, 0.5), tokens.owners)
         self.shared.add((best[:, :, None] == theirs[:, None, :]).any(-1).double().mean(-1), tokens.owners)
         if count > 1:
-            self.order.add(_spearman(log_p.gather(1, best), log_q.gather(1, best)), tokens.owners)
+            self.order.add(spearman(log_p.gather(1, best), log_q.gather(1, best)), tokens.owners)
 
     def rows(self) -> list[Measured]:
         return [
@@ -53,7 +53,7 @@ class Resemblance(TokenMeasure):
         ]
 
 
-def _spearman(first: Tensor, second: Tensor) -> Tensor:
+def spearman(first: Tensor, second: Tensor) -> Tensor:
     """(C, K), (C, K) -> (C,): 1 − 6 Σ d² / (K (K² − 1)) of the differences of ranks."""
     ranks = [one.argsort(dim=-1, stable=True).argsort(dim=-1).double() for one in (first, second)]
     count = first.shape[-1]

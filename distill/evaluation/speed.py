@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from statistics import median
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 
+from distill.evaluation.attention import computed
 from distill.evaluation.decoding import Writer
 from distill.evaluation.footprint import prompt
 from distill.evaluation.measure import Measured, ModelMeasure
@@ -13,15 +15,30 @@ from distill.evaluation.subject import Subject
 from distill.ranges import Count, NonNegative
 
 
+@dataclass(frozen=True)
+class Timed:
+    """Seconds of one round: to the first written token, and for each token after it."""
+
+    first: float
+    each: list[float]
+
+    @property
+    def kinds(self) -> tuple[float, float]:
+        """What prefill and decode took."""
+        return self.first, sum(self.each)
+
+
 class Speed(ModelMeasure):
-    """Tokens a second at batch 1, reading a prompt and writing on, and how many times the teacher's speed that is.
+    """Tokens a second reading a prompt and writing on, latencies, and how many times the teacher's speed that is.
 
     Formula: prefill_tokens_per_second = median over rounds of prompt tokens / time to the first written token;
         decode_tokens_per_second = median over rounds of further tokens / time they took;
-        prefill_speedup, decode_speedup = median over rounds of the ratio to the ``reference`` in the same round
+        prefill_speedup, decode_speedup = median over rounds of the ratio to the ``reference`` in the same round;
+        first_token_ms and decode_token_ms = median over rounds and over tokens, /p95 and /p99 their percentiles
 
     Every round takes each subject once, so that a busy machine is busy for all of them: the speedups hold where the
-    tokens a second do not. ``threads`` is the number of threads torch computes with, and belongs to the numbers.
+    tokens a second do not. ``threads`` is the number of threads torch computes with, and belongs to the numbers. All
+    subjects compute attention with the same kernel: the fused one if each has it.
 
     Args:
         prompt_tokens: of the prompt.
@@ -29,6 +46,9 @@ class Speed(ModelMeasure):
         rounds: at least, after one round of warm-up that is not counted; ``n`` of the rows.
         seconds: at least for each subject, so that small models are measured in many rounds.
         reference: the subject that the others are compared with, if it is there.
+        batch: prompts at once of a second measurement, whose rows end in ``/batch_<n>``; None makes none.
+
+    Caveat: of few rounds, the 99th percentile is the slowest.
     """
 
     def __init__(
@@ -38,42 +58,73 @@ class Speed(ModelMeasure):
         rounds: Count = 5,
         seconds: NonNegative = 0.5,
         reference: str = "teacher",
+        batch: Count | None = None,
     ) -> None:
         self.prompt_tokens, self.new_tokens, self.reference = prompt_tokens, new_tokens, reference
-        self.rounds, self.seconds = rounds, seconds
+        self.rounds, self.seconds, self.batch = rounds, seconds, batch
 
     def measure(self, subjects: Sequence[Subject]) -> Mapping[str, list[Measured]]:
+        with computed([subject.model for subject in subjects], "sdpa"):
+            found = {name: [_threads(), *rows] for name, rows in self._at(subjects, 1, "").items()}
+            if self.batch is not None:
+                for name, rows in self._at(subjects, self.batch, f"/batch_{self.batch:02d}").items():
+                    found[name] += rows
+        return found
+
+    def _at(self, subjects: Sequence[Subject], batch: int, suffix: str) -> dict[str, list[Measured]]:
         ids = {s.name: prompt(s, self.prompt_tokens + self.new_tokens)[:, : self.prompt_tokens] for s in subjects}
-        speeds: dict[str, list[tuple[float, float]]] = {subject.name: [] for subject in subjects}
+        given = {name: one.expand(batch, -1) for name, one in ids.items()}  # (B, S)
+        times: dict[str, list[Timed]] = {subject.name: [] for subject in subjects}
         for subject in subjects:
-            self._round(subject, ids[subject.name])
+            self._round(subject, given[subject.name])
         counted, begin = 0, time.perf_counter()
         while counted < self.rounds or time.perf_counter() - begin < self.seconds * len(subjects):
             for subject in subjects:
-                speeds[subject.name].append(self._round(subject, ids[subject.name]))
+                times[subject.name].append(self._round(subject, given[subject.name]))
             counted += 1
-        return {name: self._rows(found, speeds.get(self.reference)) for name, found in speeds.items()}
+        reference = times.get(self.reference)
+        return {
+            name: _rows(found, reference, batch, given[name].shape[1], self.new_tokens, suffix)
+            for name, found in times.items()
+        }
 
-    def _round(self, subject: Subject, ids: torch.Tensor) -> tuple[float, float]:
-        """(prefill, decode) tokens a second."""
+    def _round(self, subject: Subject, ids: torch.Tensor) -> Timed:
         writer = Writer(subject)
         begin = _now(ids.device)
         token = writer.read(ids)
-        middle = _now(ids.device)
+        first, each = _now(ids.device), []
+        last = first
         for _ in range(self.new_tokens):
             token = writer.read(token)
-        end = _now(ids.device)
-        return ids.shape[1] / (middle - begin), self.new_tokens / (end - middle)
+            now = _now(ids.device)
+            each.append(now - last)
+            last = now
+        return Timed(first - begin, each)
 
-    def _rows(self, found: list[tuple[float, float]], reference: list[tuple[float, float]] | None) -> list[Measured]:
-        rows = [Measured("threads", torch.get_num_threads(), "count")]
-        for kind, name in enumerate(("prefill", "decode")):
-            own = [speeds[kind] for speeds in found]
-            rows.append(Measured(f"{name}_tokens_per_second", median(own), "tokens/s", len(own)))
-            if reference is not None:
-                ratios = [mine / theirs[kind] for mine, theirs in zip(own, reference, strict=True)]
-                rows.append(Measured(f"{name}_speedup", median(ratios), "x", len(ratios)))
-        return rows
+
+def _rows(
+    found: list[Timed], reference: list[Timed] | None, batch: int, read: int, written: int, suffix: str
+) -> list[Measured]:
+    rows = []
+    for kind, (name, tokens) in enumerate((("prefill", batch * read), ("decode", batch * written))):
+        own = np.array([one.kinds[kind] for one in found])
+        rows.append(_row(f"{name}_tokens_per_second{suffix}", tokens / np.median(own), "tokens/s", len(own)))
+        if reference is not None:
+            ratios = np.array([one.kinds[kind] for one in reference]) / own
+            rows.append(_row(f"{name}_speedup{suffix}", np.median(ratios), "x", len(ratios)))
+    first, each = [one.first for one in found], [token for one in found for token in one.each]
+    for name, seconds in (("first_token_ms", first), ("decode_token_ms", each)):
+        for share, end in ((50, ""), (95, "/p95"), (99, "/p99")):
+            rows.append(_row(f"{name}{suffix}{end}", 1e3 * np.percentile(seconds, share), "ms", len(seconds)))
+    return rows
+
+
+def _row(metric: str, value: float, unit: str, n: int) -> Measured:
+    return Measured(metric, float(value), unit, n)
+
+
+def _threads() -> Measured:
+    return Measured("threads", torch.get_num_threads(), "count")
 
 
 def _now(device: torch.device) -> float:
