@@ -15,11 +15,12 @@ from distill.cli.build import instantiate
 from distill.cli.definitions import attribute
 from distill.cli.nodes import part_of
 from distill.cli.speaker import speaker, speakers
+from distill.cli.tasks import planned_task
 from distill.cli.tokenizers import own_tokenizer
 from distill.errors import ResourceStop
 
 if TYPE_CHECKING:
-    from distill.types import ModelShape
+    from distill.types import ModelShape, Task
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 MOMENTS = 2 * 4
@@ -72,7 +73,7 @@ def estimate(config: Mapping[str, Any], plugins: tuple[str, ...] = ()) -> Estima
 
     vocabulary = _vocabulary(config)
     student = _student(config, vocabulary, plugins)
-    teacher = teacher_shape(config["teacher"], student, vocabulary, plugins)
+    teacher = teacher_shape(config["teacher"], student, vocabulary, plugins, planned_task(config))
     unsized = teacher is None and any(node.get("url") for node in speakers(config["teacher"]).values())
     given = (config["control"], config["trainer"].get("max_steps", -1))
     steps = steps_of_subjects(*given, student, teacher, unsized=unsized)
@@ -130,15 +131,24 @@ def _vocabulary(config: Mapping[str, Any]) -> int:
     return known_ids(own) if own is not None else config["data"]["tokenizer"].get("size", 1024)
 
 
+def _bytes_per_weight(node: Mapping[str, Any]) -> float:
+    """Of a teacher; as if embedding and head were rounded too."""
+    return {"int8": 1, "int4": 0.5}.get(str(node.get("weights")), BYTES[node.get("dtype", "float32")])
+
+
 def teacher_shape(
-    teacher: Mapping[str, Any], student: "ModelShape", vocabulary: int, plugins: tuple[str, ...] = ()
+    teacher: Mapping[str, Any],
+    student: "ModelShape",
+    vocabulary: int,
+    plugins: tuple[str, ...] = (),
+    task: "Task | None" = None,
 ) -> "ModelShape | None":
     """The sizes of the models that speak, together; of those in turn, the dearest one's. None if one's is unknown."""
     from functools import reduce
 
-    from distill.types import ModelShape
+    from distill.types import CAUSAL, ModelShape
 
-    shapes = [_shape(node, student, vocabulary, plugins) for node in speakers(teacher).values()]
+    shapes = [_shape(node, student, vocabulary, plugins, task or CAUSAL) for node in speakers(teacher).values()]
     known = [shape for shape in shapes if shape is not None]
     if len(known) < len(shapes):
         return None
@@ -149,14 +159,14 @@ def teacher_shape(
 
 
 def _shape(
-    node: Mapping[str, Any], student: "ModelShape", vocabulary: int, plugins: tuple[str, ...]
+    node: Mapping[str, Any], student: "ModelShape", vocabulary: int, plugins: tuple[str, ...], task: "Task"
 ) -> "ModelShape | None":
     part = part_of(node)
     if part is not None and attribute(part, "of_student") is True:
         return student
     if isinstance(node.get("chain"), Mapping):
         last = node["chain"]["stages"][node["chain"]["order"][-1]]
-        return instantiate(last, plugins=plugins).shape(vocabulary)
+        return instantiate(last, plugins=plugins).of(task).shape(vocabulary)
     if node.get("path") is not None:
         from distill.folders import load_config
         from distill.models import shape
@@ -164,17 +174,17 @@ def _shape(
         return shape(load_config(_located(node)))
     if node.get("recipe"):
         own = node["recipe"].get("tokenizer") or {}
-        return instantiate(node["recipe"]["student"], plugins=plugins).shape(own.get("size", vocabulary))
+        return instantiate(node["recipe"]["student"], plugins=plugins).of(task).shape(own.get("size", vocabulary))
     return None
 
 
 def _student(config: Mapping[str, Any], vocabulary: int, plugins: tuple[str, ...]) -> "ModelShape":
     """Exact, but for a student cut from a teacher that is yet to be trained: at most as large as that."""
-    node, teacher = config["student"], speaker(config["teacher"])
+    node, teacher, task = config["student"], speaker(config["teacher"]), planned_task(config)
     if begins_as_teacher(node) and teacher.get("path") is None and teacher.get("recipe"):
-        return instantiate(teacher["recipe"]["student"], plugins=plugins).shape(vocabulary)
+        return instantiate(teacher["recipe"]["student"], plugins=plugins).of(task).shape(vocabulary)
     place = _located(teacher) if begins_as_teacher(node) and teacher.get("path") is not None else None
-    return instantiate(dict(begun(node, place)), plugins=plugins).shape(vocabulary)
+    return instantiate(dict(begun(node, place)), plugins=plugins).of(task).shape(vocabulary)
 
 
 def _located(node: Mapping[str, Any]) -> str:
@@ -193,8 +203,8 @@ def _memory(
     equation 1, without the attention matrix, which is never stored), that is 17 D of four.
     """
     own = student.parameters * (2 * weight + MOMENTS)
-    widest = max(BYTES[node.get("dtype", "float32")] for node in speakers(config["teacher"]).values())
-    told = teacher.parameters * widest if teacher else 0
+    widest = max(_bytes_per_weight(node) for node in speakers(config["teacher"]).values())
+    told = int(teacher.parameters * widest) if teacher else 0
     activations = 17 * student.layers * student.width * row_tokens * 4
     logits = 6 * config["objective"].get("chunk", 256) * student.vocabulary * 4
     return own + told + activations + logits

@@ -1,7 +1,7 @@
 """A teacher that answers on the spot, batch by batch, with its final state and head.
 
 Its weights are loaded when they are first needed; what is broken about its folder is refused before that. Left out on
-purpose: reading back what was said once (``stored.py``), and teachers that do not fit beside the student.
+purpose: reading back what was said once (``stored.py``), and models that run elsewhere (``server.py``).
 """
 
 import hashlib
@@ -17,7 +17,10 @@ from distill.errors import BadInput
 from distill.folders import known_ids, load_config, load_model, load_tokenizer, locate
 from distill.models import answer, check_head, shape
 from distill.signals.hidden import Hidden
+from distill.teachers.adapter import checked_adapter, merged
 from distill.teachers.content import content_hash
+from distill.teachers.fewer_bits import Weights, refuse_unsupported, round_body
+from distill.teachers.offload import bring_back, offload_body, refuse_pointless
 from distill.teachers.teacher import Teacher
 from distill.types import Batch, Request, Signal
 
@@ -37,6 +40,10 @@ class Live(Teacher):
         attention: ``auto`` is eager where a loss reads attention weights, fused elsewhere.
         cache: where a GGUF is kept once it is converted, and what its files' hashes were.
         recipe: how to train the teacher first; read by the command line, which then sets ``path``.
+        adapter: the folder of a LoRA adapter, which is merged into the weights; null for none.
+        weights: bits of the body's linear layers; ``int8`` and ``int4`` need torchao, ``int4`` CUDA.
+        offload: keep the body in the computer's memory while it computes on an accelerator.
+        chain: stages that train it from another teacher; read by the command line, which then sets ``path``.
 
     Raises:
         BadInput: there is no such model, or it cannot be used.
@@ -52,12 +59,22 @@ class Live(Teacher):
         attention: Literal["auto", "eager"] = "auto",
         cache: str | None = None,
         recipe: dict[str, Any] | None = None,
+        adapter: str | None = None,
+        weights: Literal["full", "int8", "int4"] = "full",
+        offload: bool = False,
+        chain: dict[str, Any] | None = None,
     ) -> None:
         if path is None:
             raise BadInput("teacher.path", "is not set", remedy="name a model's folder or a hub id")
+        self.adapter = None if adapter is None else checked_adapter(adapter)
+        self.weights: Weights = weights
+        self.offload = offload
+        refuse_unsupported(weights)
+        if offload:
+            refuse_pointless()
         self.cache = None if cache is None else Path(cache).expanduser()
         self._place = self.folder = locate(path, wheel, self.cache)
-        self.recipe = recipe
+        self.recipe, self.chain = recipe, chain
         self.dtype: Literal["float32", "bfloat16", "float16"] = dtype
         self.attention: Literal["auto", "eager"] = attention
         self.tokenizer = load_tokenizer(self._place)
@@ -71,9 +88,22 @@ class Live(Teacher):
 
     @cached_property
     def _model(self) -> "PreTrainedModel":
-        model = load_model(self._place, None, self.dtype, self.attention).eval().requires_grad_(False)
+        model = load_model(self._place, None, self.dtype, self.attention)
+        if self.adapter is not None:
+            model = merged(model, self.adapter)
+        model = model.eval().requires_grad_(False)
+        round_body(model, self.weights)
         check_head(model)
-        return model.to(self._device)  # pyright: ignore[reportArgumentType]  (torch's overloads)
+        self._move(model)
+        return model
+
+    def _move(self, model: "PreTrainedModel") -> None:
+        if not self.offload:
+            model.to(self._device)  # pyright: ignore[reportArgumentType]  (torch's overloads)
+        elif self._device.type == "cpu":
+            bring_back(model)
+        else:
+            offload_body(model, self._device)
 
     def ready(self) -> None:
         assert self.model is not None
@@ -89,6 +119,8 @@ class Live(Teacher):
         """Of weights, config and adapters by their content, of the tokenizer and its template, and of how they are
         loaded; of a hub's model by its loaded tensors."""
         told = [self._content, fingerprint(self.tokenizer), self.dtype, self.attention]
+        told += [] if self.adapter is None else [f"adapter {content_hash(self.adapter, self.cache)}"]
+        told += [] if self.weights == "full" else [self.weights]
         return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
     @cached_property
@@ -112,5 +144,5 @@ class Live(Teacher):
     def to(self, device: torch.device) -> "Live":
         self._device = device
         if "_model" in vars(self):
-            self.model.to(device)  # pyright: ignore[reportArgumentType]  (torch's overloads)
+            self._move(self.model)
         return self
