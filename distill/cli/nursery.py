@@ -68,7 +68,7 @@ def raised(recipe: Recipe, config: Mapping[str, Any], tokenizer: Any, console: A
     from distill.cli.build import instantiate
     from distill.rollouts.data import Data
     from distill.teachers.none import NoTeacher
-    from distill.training.comparison import without_teacher
+    from distill.training.comparison import criterion, without_teacher
     from distill.training.distiller import Distiller
     from distill.training.fit import Cadence, Fit
     from distill.training.optim import AdamW
@@ -85,9 +85,10 @@ def raised(recipe: Recipe, config: Mapping[str, Any], tokenizer: Any, console: A
 
     def make() -> Distiller:
         reseed(recipe.seed, 0)
-        student = instantiate(recipe.student).build(tokenizer)
-        parts = (without_teacher(), NoTeacher(), Data(), Identity(), AdamW(recipe.learning_rate, warmup=WARMUP))
-        return Distiller(student, *parts, steps=recipe.steps, seed=recipe.seed)
+        student = instantiate(recipe.student).of(data.task).build(tokenizer)
+        family = data.task.family
+        parts = (without_teacher(family), NoTeacher(), Data(), Identity(), AdamW(recipe.learning_rate, warmup=WARMUP))
+        return Distiller(student, *parts, steps=recipe.steps, seed=recipe.seed, criterion=criterion(family))
 
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
@@ -98,7 +99,7 @@ def raised(recipe: Recipe, config: Mapping[str, Any], tokenizer: Any, console: A
             console.print(f"the teacher is trained once and kept in {folder}", soft_wrap=True)
             eighth = max(recipe.steps // 8, 1)
             trainer = instantiate({**config["trainer"], **TRAINER})
-            Fit(folder, data, tokenizer, trainer, Cadence(eighth, eighth), recipe.seed, console)(TEACHER, make)
+            Fit(folder, data, data.processor, trainer, Cadence(eighth, eighth), recipe.seed, console)(TEACHER, make)
     return folder
 
 
@@ -139,9 +140,10 @@ def recipe_of(teacher: Mapping[str, Any], hurried: bool = False) -> Recipe | Non
 def _text(recipe: Recipe, data: Mapping[str, Any]) -> dict[str, Any]:
     """The run's text as the teacher sees it. What only concerns the student's steps does not make another teacher."""
     own = {} if recipe.tokenizer is None else {"tokenizer": recipe.tokenizer}
-    length = recipe.sequence_length or data["sequence_length"]
-    told = {"share": recipe.share, "seed": recipe.seed, "batch_size": recipe.batch_size, "sequence_length": length}
-    return {**data, **own, **told, "evaluation_tokens": EVALUATION_TOKENS}
+    told = {"share": recipe.share, "seed": recipe.seed, "batch_size": recipe.batch_size}
+    told |= {"sequence_length": recipe.sequence_length or data.get("sequence_length")}
+    told |= {"evaluation_tokens": EVALUATION_TOKENS}
+    return {**data, **own, **{key: value for key, value in told.items() if key in data}}
 
 
 def _key(recipe: Recipe, fingerprint: str) -> str:

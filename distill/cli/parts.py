@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from distill.data.text import TextData
+    from distill.data.module import DataModule
     from distill.evaluation.subject import Subject
     from distill.losses.objective import Objective
     from distill.teachers.teacher import Teacher
@@ -44,7 +44,7 @@ class Parts:
 
     config: Mapping[str, Any]
     plugins: tuple[str, ...]
-    data: "TextData"
+    data: "DataModule"
     tokenizer: "PreTrainedTokenizerBase"
     teacher: "Teacher"
     home: Path | None
@@ -55,6 +55,11 @@ class Parts:
     @property
     def seed(self) -> int:
         return self.config["seed"]
+
+    @property
+    def size(self) -> int:
+        """Of the vocabulary that is predicted: the shared ids, the labels, or all of the tokenizer's."""
+        return self.vocabulary or len(self.data.task.labels) or len(self.tokenizer)
 
     def hashes(self) -> dict[str, str]:
         """Of what goes into the run and is no part of its config."""
@@ -74,7 +79,7 @@ class Parts:
         folder = Path(place) if Path(place).is_dir() else None
         if self.own is not None:
             return [Subject("teacher", model, self.own, known_ids(self.own), folder, taught=True)]
-        return [Subject("teacher", model, self.tokenizer, self.vocabulary or len(self.tokenizer), folder)]
+        return [Subject("teacher", model, self.tokenizer, self.size, folder)]
 
     def student(self) -> "PreTrainedModel":
         """The student's initial weights: the same at every call."""
@@ -84,7 +89,7 @@ class Parts:
 
         reseed(self.seed, 0)
         node = begun(opened(self.config["student"], self.config), self.teacher.folder)
-        model = instantiate(node, plugins=self.plugins).build(self.tokenizer)
+        model = instantiate(node, plugins=self.plugins).of(self.data.task).build(self.tokenizer)
         if self.data.packing:
             check_isolation(model, len(self.tokenizer), "student")
         check_length(model.config, self.data.sequence_length, "student")
@@ -96,11 +101,12 @@ class Parts:
         from distill.models import shape
         from distill.rollouts.data import Data
         from distill.teachers.none import NoTeacher
-        from distill.training.comparison import without_teacher
+        from distill.training.comparison import criterion, without_teacher
         from distill.training.distiller import Distiller
 
         student = self.student()
-        made = instantiate(self.config["objective"], plugins=self.plugins) if taught else without_teacher()
+        family = self.data.task.family
+        made = instantiate(self.config["objective"], plugins=self.plugins) if taught else without_teacher(family)
         objective: Objective = made
         if taught:
             self._refuse_unmet(objective.unmet(self.teacher.provides))
@@ -124,6 +130,7 @@ class Parts:
             seed=self.seed,
             vocabulary=self.vocabulary,
             log_every=self.config["trainer"].get("log_every_n_steps", 10),
+            criterion=criterion(family),
         )
 
     def _refuse_unmet(self, unmet: frozenset[str]) -> None:
@@ -150,7 +157,7 @@ def gather(config: Mapping[str, Any], plugins: tuple[str, ...], console: "Consol
     if tokenizers.crosses(config) and tokenizers.differ(teacher, tokenizer):
         vocabulary, (own, notes) = known_ids(tokenizer), tokenizers.pair(speaker(teacher), data, tokenizer)
     else:
-        own, (vocabulary, notes) = None, tokenizers.shared(teacher, tokenizer, data.sequence_length)
+        own, (vocabulary, notes) = None, tokenizers.met(teacher, data, tokenizer)
     made = instantiate(opened(teacher, config), plugins=plugins)
     made.read_with(own or tokenizer)
     if vocabulary is not None and own is None:

@@ -46,7 +46,7 @@ def train(parts: Parts, folder: RunFolder, console: "Console") -> Mapping[str, "
     fit = Fit(
         folder.path,
         parts.data,
-        parts.tokenizer,
+        parts.data.processor,
         instantiate(trainer, plugins=parts.plugins),
         Cadence(**parts.config["cadence"]),
         parts.seed,
@@ -82,6 +82,7 @@ def measure(parts: Parts, folder: RunFolder, fitted: Mapping[str, "Fitted"], con
             parts.data.prompts(evaluation.prompts),
             parts.teacher.exact,
             parts.seed,
+            data=parts.data,
         )
     metrics = folder.path / rows.METRICS
     rows.keep(metrics, lambda row: row.split in ("train", "validation"))
@@ -92,11 +93,11 @@ def measure(parts: Parts, folder: RunFolder, fitted: Mapping[str, "Fitted"], con
 
 def _trained(parts: Parts, folder: Path, fitted: Mapping[str, "Fitted"]) -> list["Subject"]:
     from distill.evaluation.subject import Subject
-    from distill.folders import load_causal_lm
+    from distill.folders import load_model
 
-    size = parts.vocabulary or len(parts.tokenizer)
+    task = parts.data.task
     return [
-        Subject(name, load_causal_lm(str(folder / name)), parts.tokenizer, size, folder / name, one.best_step)
+        Subject(name, load_model(str(folder / name), task), parts.tokenizer, parts.size, folder / name, one.best_step)
         for name, one in fitted.items()
     ]
 

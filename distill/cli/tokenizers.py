@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from distill.alignment.alignment import Alignment
+    from distill.data.module import DataModule
     from distill.data.text import TextData
 
 
@@ -54,6 +55,9 @@ def tokenizer_place(node: Mapping[str, Any]) -> str | None:
         return located(node)
     if isinstance(node.get("chain"), Mapping):
         return tokenizer_place(speaker(node["chain"]["source"]))
+    recipe = node.get("recipe")
+    if isinstance(recipe, Mapping) and not recipe.get("tokenizer") and recipe["student"].get("path") is not None:
+        return located(recipe["student"])
     return node.get("tokenizer") if node.get("url") is not None else None
 
 
@@ -71,6 +75,22 @@ def own_tokenizer(config: Mapping[str, Any]) -> "PreTrainedTokenizerBase | None"
         reason = "no model brings a tokenizer, and there is no recipe for one"
         raise BadInput("data.tokenizer", reason, remedy="leave data.tokenizer as it is, or name a model")
     return None
+
+
+def met(
+    teacher: Mapping[str, Any], data: "DataModule", tokenizer: "PreTrainedTokenizerBase"
+) -> tuple[int | None, tuple[str, ...]]:
+    """What both models predict, as ``shared``; the data is shown the teacher's folder, where it may have to read
+    something else (another tokenizer, another resolution, a text instead of a picture).
+
+    Raises:
+        BadInput: they do not predict the same.
+    """
+    for place, node in speakers(teacher).items():
+        if node.get("path") is not None:
+            data.meet(located(node), ".".join(filter(None, ("teacher", place, "path"))))
+    labels = len(data.task.labels)
+    return (labels, ()) if labels else shared(teacher, tokenizer, data.sequence_length)
 
 
 def shared(

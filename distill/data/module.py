@@ -7,6 +7,7 @@ counted. The step, the objectives, the stores and the reports know nothing else 
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, ClassVar, Protocol
 
 import pytorch_lightning as pl
@@ -19,6 +20,9 @@ from distill.data.facts import Facts
 from distill.data.prepared import SplitName
 from distill.data.prompts import Prompt
 from distill.data.stream import Stream
+from distill.errors import BadInput
+from distill.families import labels_of
+from distill.folders import load_config
 from distill.types import Batch, Family, Task
 
 
@@ -26,6 +30,22 @@ class Saved(Protocol):
     """A tokenizer or a processor: it is written beside every subject's weights."""
 
     def save_pretrained(self, save_directory: Any) -> Any: ...
+
+
+def check_labels(folder: str, labels: tuple[str, ...], place: str) -> None:
+    """Refuse a classifier whose labels are others, or in another order, than the data's.
+
+    Raises:
+        BadInput: with the first that differs.
+    """
+    if not labels:
+        return
+    theirs = labels_of(load_config(folder))
+    if theirs != labels:
+        both = zip_longest(theirs, labels)
+        number, pair = next((number, pair) for number, pair in enumerate(both) if pair[0] != pair[1])
+        reason = f"its label {number} is {pair[0]}, the data's is {pair[1]}"
+        raise BadInput(place, reason, value=folder, remedy="use a teacher that was trained on these labels")
 
 
 class DataModule(pl.LightningDataModule, ABC):
@@ -80,6 +100,19 @@ class DataModule(pl.LightningDataModule, ABC):
     def processor(self) -> Saved:
         """What turns raw samples into inputs: the tokenizer, unless there is more to it."""
         return self.prepare()
+
+    def meet(self, teacher: str, place: str) -> None:
+        """See the folder of a teacher that will read the batches: for data whose teacher reads something else than the
+        student (another tokenizer, another resolution, text instead of a picture), and to compare labels.
+
+        Args:
+            teacher: its folder or hub id.
+            place: its key, for messages.
+
+        Raises:
+            BadInput: the two do not predict the same.
+        """
+        check_labels(teacher, self.task.labels, place)
 
     @property
     def teacher_rate(self) -> float:

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 import torch
 from transformers import PreTrainedModel
 
+from distill.data.module import DataModule
 from distill.data.prompts import Prompt
 from distill.evaluation.continuations import Continuations
-from distill.evaluation.measure import Measured, ModelMeasure, PromptMeasure, TokenMeasure, Tokens
+from distill.evaluation.measure import Measured, ModelMeasure, PromptMeasure, SampleMeasure, TokenMeasure, Tokens
 from distill.evaluation.subject import Subject
 from distill.models import answer, evaluating
 from distill.ranges import Count
@@ -49,6 +50,9 @@ class Evaluation:
         continuations: texts side by side, or None.
         tokens: stop with the batch that reaches this many held-out tokens; None takes all.
         prompt_measures: by any name; they let the models write.
+        sample_measures: by any name; they let the models work on held-out samples.
+
+    Measures that are not made for the data's kind are left out; where no data is given, it is text.
     """
 
     def __init__(
@@ -58,10 +62,12 @@ class Evaluation:
         continuations: Continuations | None = None,
         tokens: Count | None = None,
         prompt_measures: dict[str, PromptMeasure] | None = None,
+        sample_measures: dict[str, SampleMeasure] | None = None,
     ) -> None:
         self.token_measures, self.model_measures = token_measures, model_measures
         self.continuations, self.tokens = continuations, tokens
         self.prompt_measures = prompt_measures or {}
+        self.sample_measures = sample_measures or {}
 
     @property
     def prompts(self) -> int:
@@ -79,6 +85,7 @@ class Evaluation:
         seed: int = 0,
         split: str = "test",
         device: torch.device | str = "cpu",
+        data: DataModule | None = None,
     ) -> Evaluated:
         """Measure all subjects side by side.
 
@@ -91,30 +98,38 @@ class Evaluation:
             seed: of the run, for the rows.
             split: the text's name in the rows.
             device: where all of it happens; subjects and teacher are moved there and stay.
+            data: where the batches are from; None for text alone.
         """
-        place = torch.device(device)
+        place, kind = torch.device(device), "text" if data is None else data.kind
         if teacher is not None:
             teacher.to(place)
         with ExitStack() as modes:
             for subject in subjects:
                 subject.model.to(place)  # pyright: ignore[reportArgumentType]  (torch's overloads)
                 modes.enter_context(evaluating(subject.model))
-            measured = self._on_text(subjects, (batch.to(place) for batch in batches), teacher)
+            measured = self._on_text(subjects, (batch.to(place) for batch in batches), teacher, kind)
             rows = [_row(subject, one, split, seed) for subject in subjects for one in measured[subject.name]]
-            for measure in self.model_measures.values():
+            for measure in (one for one in self.model_measures.values() if one.suits(kind)):
                 found = measure.measure(subjects)
                 rows += [_row(subject, one, "none", seed) for subject in subjects for one in found[subject.name]]
             for written in self.prompt_measures.values() if prompts else ():
                 found = written.measure(subjects, prompts[: written.prompts])
                 rows += [_row(subject, one, split, seed) for subject in subjects for one in found[subject.name]]
             samples = [] if self.continuations is None else self.continuations.texts(subjects, prompts)
+            for worked in (one.measure(subjects, data) for one in self._on_samples(kind) if data is not None):
+                rows += [_row(subject, one, split, seed) for subject in subjects for one in worked.rows[subject.name]]
+                samples += worked.samples
         return Evaluated(rows, samples)
 
+    def _on_samples(self, kind: str) -> list[SampleMeasure]:
+        return [measure for measure in self.sample_measures.values() if measure.suits(kind)]
+
     def _on_text(
-        self, subjects: Sequence[Subject], batches: Iterable[Batch], teacher: Teacher | None
+        self, subjects: Sequence[Subject], batches: Iterable[Batch], teacher: Teacher | None, kind: str
     ) -> Mapping[str, list[Measured]]:
         provided = frozenset() if teacher is None else teacher.provides
-        usable = [measure for measure in self.token_measures.values() if measure.needs <= provided]
+        suited = [measure for measure in self.token_measures.values() if measure.suits(kind)]
+        usable = [measure for measure in suited if measure.needs <= provided]
         tallies = {subject.name: copy.deepcopy(usable) for subject in subjects}
         for subject in subjects:
             for tally in tallies[subject.name]:
@@ -146,15 +161,19 @@ class Evaluation:
 def _outputs(subject: Subject, batch: Batch, signal: Signal | None, teacher: PreTrainedModel | None) -> Outputs:
     """The subject's answer; a teacher that has just read this very text is not asked again."""
     said = signal.outputs if signal is not None and subject.model is teacher else None
-    if said is not None and torch.equal(batch.inputs["input_ids"], batch.teacher_inputs["input_ids"]):
+    if said is not None and _alike(batch.inputs, batch.teacher_inputs):
         return replace(said, head=said.head.cut(subject.vocabulary))
     return answer(subject.model, batch.inputs, batch.positions, vocabulary=subject.vocabulary)
+
+
+def _alike(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> bool:
+    return one is other or (one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one))
 
 
 def _views(outputs: Outputs, batch: Batch, signal: Signal | None, samples: int) -> Iterable[Tokens]:
     """The batch's tokens as the subject sees them, so many at a time that ``ELEMENTS`` is kept."""
     own, places = Hidden(outputs.hidden, outputs.head), within(batch.owners)
-    size = max(FEWEST, ELEMENTS // outputs.head.vocabulary)
+    size = max(FEWEST, ELEMENTS // max(outputs.head.vocabulary, 1))
     for start in range(0, batch.tokens, size):
         rows = slice(start, start + size)
         (logits,) = own.chunk(rows)  # (C, V)

@@ -27,14 +27,14 @@ class Likelihood(TokenMeasure):
 
     def rows(self) -> list[Measured]:
         mean, n, ends = self.nats.value, self.nats.n, self.nats.interval()
-        bits = n / self.bytes / math.log(2) if self.bytes else math.nan  # a byte for each nat a token
+        bits = n / self.bytes / math.log(2) if self.bytes else 0.0  # a byte for each nat a token; labels spell none
         low, high = (None if end is None else end * bits for end in ends)
         least, most = (None if end is None else _exp(end) for end in ends)
-        return [
+        rows = [
             Measured("nats_per_token", mean, "nats/token", n, *ends),
-            Measured("bits_per_byte", mean * bits, "bits/byte", n, low, high),
             Measured("perplexity", _exp(mean), "count", n, least, most),
         ]
+        return [rows[0], Measured("bits_per_byte", mean * bits, "bits/byte", n, low, high), *rows[1:]] if bits else rows
 
 
 def _exp(nats: float) -> float:

@@ -1,8 +1,9 @@
-"""What every measure is. A new measure is one file with one of these three, and its line in ``conf/measure``.
+"""What every measure is. A new measure is one file with one of these four, and its line in ``conf/measure``.
 
 A ``TokenMeasure`` reads log-probabilities that are made once for all of them; a ``ModelMeasure`` runs the models
 itself, all of them side by side, so that what is compared was measured in the same minutes; a ``PromptMeasure`` lets
-them write after the same beginnings.
+them write after the same beginnings; a ``SampleMeasure`` lets them work on the held-out samples of a data module, as
+they do where they are used. Each says for which kinds of data it is made, and is left out elsewhere.
 """
 
 from abc import ABC, abstractmethod
@@ -13,6 +14,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from distill.data.module import DataModule
 from distill.data.prompts import Prompt
 from distill.evaluation.subject import Subject
 
@@ -66,7 +68,20 @@ class Tokens:
         return values, ids
 
 
-class TokenMeasure(ABC):
+class Measure:
+    """What all four have.
+
+    Attributes:
+        data_kinds: of data (``DataModule.kind``) that it is made for; empty: for all.
+    """
+
+    data_kinds: ClassVar[frozenset[str]] = frozenset()
+
+    def suits(self, kind: str) -> bool:
+        return not self.data_kinds or kind in self.data_kinds
+
+
+class TokenMeasure(Measure, ABC):
     """Sees every held-out token once. What a config makes is the empty measure; each subject gets a copy of it.
 
     Attributes:
@@ -88,7 +103,7 @@ class TokenMeasure(ABC):
         """What came out, once all tokens were seen."""
 
 
-class ModelMeasure(ABC):
+class ModelMeasure(Measure, ABC):
     """Measures models, not text."""
 
     @abstractmethod
@@ -96,7 +111,28 @@ class ModelMeasure(ABC):
         """Rows by the subject's name; all models are in evaluation mode and no gradient is kept."""
 
 
-class PromptMeasure(ABC):
+@dataclass(frozen=True)
+class Worked:
+    """What came of working on samples: rows by the subject's name, and lines for ``samples.jsonl``, each with its
+    ``subject`` and whatever else a reader should see."""
+
+    rows: Mapping[str, list[Measured]]
+    samples: list[dict[str, str]]
+
+
+class SampleMeasure(Measure, ABC):
+    """Lets models work on held-out samples: classify, translate, transcribe, answer."""
+
+    @abstractmethod
+    def measure(self, subjects: Sequence[Subject], data: DataModule) -> Worked:
+        """
+        Args:
+            subjects: all in evaluation mode, no gradient is kept.
+            data: prepared, of one of its ``data_kinds``: what that module offers beside the contract may be used.
+        """
+
+
+class PromptMeasure(Measure, ABC):
     """Measures what models write, or would write, after the beginnings of held-out documents.
 
     Attributes:

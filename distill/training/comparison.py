@@ -8,8 +8,9 @@ import math
 from typing import Literal
 
 from distill.losses.cross_entropy import CrossEntropy
+from distill.losses.loss import Loss
 from distill.losses.objective import Objective
-from distill.types import ModelShape
+from distill.types import Family, ModelShape
 
 Control = Literal["both", "steps", "compute", "none"]
 
@@ -44,6 +45,11 @@ def steps_of_subjects(
     return subjects
 
 
-def without_teacher() -> Objective:
-    """What a control is trained on: the text alone."""
-    return Objective({"ce": CrossEntropy()})
+def criterion(family: Family) -> Loss:
+    """How far a model is from the data alone: what controls are trained on, and what chooses the best point."""
+    return CrossEntropy()
+
+
+def without_teacher(family: Family = "causal") -> Objective:
+    """What a control is trained on: the data alone."""
+    return Objective({"ce": criterion(family)})

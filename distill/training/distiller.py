@@ -23,6 +23,7 @@ from distill.alignment.alignment import Alignment
 from distill.errors import NumericalStop
 from distill.losses.balance import Balance
 from distill.losses.cross_entropy import CrossEntropy
+from distill.losses.loss import Loss
 from distill.losses.objective import Objective
 from distill.losses.pull import Seen, trained
 from distill.losses.quantity import number
@@ -52,6 +53,7 @@ class Distiller(pl.LightningModule):
         seed: every random draw of micro-step k is a function of (seed, k, rank).
         vocabulary: ids that both models share; None for all of the student's.
         log_every: optimiser steps between two logged points.
+        criterion: how far it is from the data, told as nats per token; the cross-entropy of the targets if None.
     """
 
     def __init__(
@@ -66,11 +68,12 @@ class Distiller(pl.LightningModule):
         seed: int = 0,
         vocabulary: int | None = None,
         log_every: int = 10,
+        criterion: Loss | None = None,
     ) -> None:
         super().__init__()
         self.student = student
         self.objective = objective
-        self.likelihood = Objective({"nats_per_token": CrossEntropy()})
+        self.likelihood = Objective({"nats_per_token": criterion or CrossEntropy()})
         self.teacher, self.rollout, self.alignment, self.optim = teacher, rollout, alignment, optim
         self.steps, self.seed, self.vocabulary, self.log_every = steps, seed, vocabulary, log_every
         self.tally = Tally()
@@ -105,7 +108,7 @@ class Distiller(pl.LightningModule):
         self.seen = None  # layers and attention maps are large
 
     def negative_log_likelihood(self, batch: Batch) -> Tensor:
-        """The summed cross-entropy of a batch in nats, the measure that chooses a run's best point."""
+        """The summed criterion of a batch in nats, the measure that chooses a run's best point."""
         outputs = answer(self.student, batch.inputs, batch.positions, self.likelihood.request, self.vocabulary)
         return self.likelihood(outputs, None, batch, Moment(self.global_step, self.steps)).total
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
 from rich.console import Console
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from distill import rows
-from distill.data.text import TextData
+from distill.data.module import DataModule, Saved
 from distill.errors import BadInput
 from distill.storage import find_fault, read_json, write_folder, write_json
 from distill.training.callbacks.interruption import Interruption
@@ -63,8 +63,8 @@ class Fit:
 
     Args:
         folder: of the run.
-        data: gives the stream and the validation text.
-        tokenizer: saved beside each subject's weights.
+        data: gives the stream and the validation batches.
+        tokenizer: or processor; saved beside each subject's weights.
         trainer: makes a Lightning trainer of the given callbacks, loggers, plugins and steps.
         cadence: of validation and checkpoints.
         seed: of the rows.
@@ -78,8 +78,8 @@ class Fit:
     def __init__(
         self,
         folder: Path,
-        data: TextData,
-        tokenizer: PreTrainedTokenizerBase,
+        data: DataModule,
+        tokenizer: Saved,
         trainer: Callable[..., pl.Trainer],
         cadence: Cadence,
         seed: int,
