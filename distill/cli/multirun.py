@@ -82,6 +82,7 @@ def told(plan: Plan) -> str:
     lines += [f"  … and {len(plan.jobs) - _SHOWN} more"] if len(plan.jobs) > _SHOWN else []
     lines += [f"{plan.repeated} combinations are a run already listed, and are run once"] if plan.repeated else []
     lines += [f"left out {values}: {reason}" for values, reason in plan.unfit.items()]
+    lines += [f"lockstep: {line}" for line in plan.sharing]
     return "\n".join(lines)
 
 

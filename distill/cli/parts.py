@@ -4,6 +4,8 @@ Tokenizers are compared before a weight is loaded. A pretrained model's own toke
 only where no model brings one is one trained.
 """
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
     from distill.evaluation.subject import Subject
     from distill.losses.objective import Objective
     from distill.teachers.teacher import Teacher
+    from distill.training.callbacks.interruption import Interruption
     from distill.training.distiller import Distiller
+
+TAGS = "DISTILL_SWEEP_TAGS"
+"""A sweep sets it for its runs: a JSON list of ``key=value`` of the swept keys."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Parts:
         vocabulary: ids below it mean the same to both models; None without a teacher.
         notes: what a person should know about the two.
         own: the teacher's tokenizer, where it is another than the data's; else None.
+        tags: what a tracker is told of a run of a sweep.
+        interruption: who watches for signals, where this run is not in the main thread; else None.
     """
 
     config: Mapping[str, Any]
@@ -51,6 +59,8 @@ class Parts:
     vocabulary: int | None
     notes: tuple[str, ...]
     own: "PreTrainedTokenizerBase | None" = None
+    tags: tuple[str, ...] = ()
+    interruption: "Interruption | None" = None
 
     @property
     def seed(self) -> int:
@@ -166,4 +176,5 @@ def gather(config: Mapping[str, Any], plugins: tuple[str, ...], console: "Consol
         made.check_packing()
     with console.status("loading the teacher"):
         made.ready()
-    return Parts(config, plugins, data, tokenizer, made, home, vocabulary, (*notes, *made.notes), own)
+    tags = tuple(json.loads(os.environ.get(TAGS, "[]")))
+    return Parts(config, plugins, data, tokenizer, made, home, vocabulary, (*notes, *made.notes), own, tags)

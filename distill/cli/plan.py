@@ -21,6 +21,8 @@ from distill.cli.compose import Composed, compose
 from distill.cli.controls import PLACE as CONTROLS
 from distill.cli.devices import device_count
 from distill.cli.identity import identity
+from distill.cli.parts import TAGS
+from distill.cli.sharing import group, told
 from distill.cli.sources import Sources
 from distill.errors import BadInput, BadInputs
 from distill.secrets import redacted_command
@@ -33,8 +35,8 @@ from distill.sweeps.names import run_name, sweep_name
 PLACE = "command line"
 OWN = frozenset({"paths", "launcher", "sweeper", "name", "debug"})
 """Keys of the sweep itself: one value for all runs."""
-GROUP, TAGS = "WANDB_RUN_GROUP", "DISTILL_SWEEP_TAGS"
-"""Set for every run: W&B's group is the sweep's name; the tags are a JSON list of ``key=value`` of the swept keys."""
+GROUP = "WANDB_RUN_GROUP"
+"""Set for every run: W&B's group is the sweep's name."""
 
 Command = Callable[[Composed, Arguments, list[str]], list[str]]
 
@@ -49,6 +51,8 @@ class Plan:
         swept: swept keys and values.
         first: the config of the first run; what it says about the sweep itself, all say.
         repeated: combinations that are a run already listed (``1`` and ``1.0``).
+        unfit: values of a pattern that fit no run, and why.
+        sharing: which runs share a process and a teacher, a line a group, where the launcher lets them.
     """
 
     folder: SweepFolder
@@ -57,6 +61,7 @@ class Plan:
     first: Composed
     repeated: int
     unfit: dict[str, str] = field(default_factory=dict)
+    sharing: list[str] = field(default_factory=list)
 
 
 def planned(arguments: Arguments) -> Plan:
@@ -84,7 +89,13 @@ def planned(arguments: Arguments) -> Plan:
         " ".join(f"{key}={combination.swept[key]}" for key in sorted(expansion.patterns)): str(several.faults[0])
         for combination, several in runs.refused
     }
-    return Plan(folder, jobs, dict(expansion.swept), first, repeated, unfit)
+    return Plan(folder, jobs, dict(expansion.swept), first, repeated, unfit, _sharing(runs))
+
+
+def _sharing(runs: "_Runs") -> list[str]:
+    configs = [composed.config for composed, _ in runs.fit.values()]
+    together = configs[0]["launcher"].get("together", 1)
+    return list(told(configs, together)) if together > 1 else []
 
 
 def run_command(composed: Composed, arguments: Arguments, extra: list[str]) -> list[str]:
@@ -170,6 +181,8 @@ def _job(
         },
         directory=os.getcwd(),
         goal=_goal(composed.config),
+        group=group(composed.config),
+        together=[sys.executable, "-m", "distill", "lockstep", str(folder.path.absolute())],
     )
 
 

@@ -1,7 +1,6 @@
 """The three acts of a run: say what will be done, train the student and its controls, measure all of them alike."""
 
 import json
-import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -24,8 +23,14 @@ if TYPE_CHECKING:
     from distill.training.fit import Fitted
 
 SAMPLES = "samples.jsonl"
-TAGS = "DISTILL_SWEEP_TAGS"
-"""A sweep sets it for its runs: a JSON list of ``key=value`` of the swept keys."""
+
+
+def carry_out(parts: Parts, folder: RunFolder, console: "Console") -> None:
+    """All three acts."""
+    folder.hold_to(parts.hashes())
+    introduce(parts, folder, console)
+    fitted = train(parts, folder, console)
+    measure(parts, folder, fitted, console)
 
 
 def introduce(parts: Parts, folder: RunFolder, console: "Console") -> None:
@@ -54,6 +59,7 @@ def train(parts: Parts, folder: RunFolder, console: "Console") -> Mapping[str, "
         tracker=_tracker(parts, folder),
         leader=is_leader(),
         callbacks=lambda: list(instantiate(parts.config["callbacks"], plugins=parts.plugins).values()),
+        interruption=parts.interruption,
     )
     student = shape(parts.student())
     teacher, rate = parts.teacher, parts.data.teacher_rate
@@ -105,9 +111,8 @@ def _trained(parts: Parts, folder: Path, fitted: Mapping[str, "Fitted"]) -> list
 def _tracker(parts: Parts, folder: RunFolder) -> "Logger | None":
     if not is_leader():
         return None
-    tags = json.loads(os.environ.get(TAGS, "[]"))
     tracker = instantiate(parts.config["logger"], plugins=parts.plugins)
-    return tracker.open(folder.path, folder.path.name, folder.config, tags)
+    return tracker.open(folder.path, folder.path.name, folder.config, list(parts.tags))
 
 
 def _adopt(source: Path, metrics: Path) -> None:

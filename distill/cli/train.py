@@ -84,14 +84,14 @@ def run(arguments: Arguments) -> int:
     else:
         refuse_hopeless(estimate(composed.config, arguments.plugins), str(folder.path))
         with folder.running():
-            folder.note(differences=_differences(composed, arguments))
+            folder.note(differences=differences(composed, arguments))
             _execute(composed.config, arguments.plugins, folder)
     if is_leader():
         told(folder.path)
     return 0
 
 
-def _differences(composed: Composed, arguments: Arguments) -> dict[str, list[Any]]:
+def differences(composed: Composed, arguments: Arguments) -> dict[str, list[Any]]:
     """Key -> [default, value], None for a key that one side has not."""
     defaults = compose(replace(arguments, overrides=()))
     pairs = changes(defaults.config, composed.config)
@@ -120,8 +120,4 @@ def _execute(config: dict[str, Any], plugins: tuple[str, ...], folder: RunFolder
 
     quieten()
     console = Console(highlight=False, markup=False, quiet=not is_leader())
-    parts = gather(config, plugins, console)
-    folder.hold_to(parts.hashes())
-    subjects.introduce(parts, folder, console)
-    fitted = subjects.train(parts, folder, console)
-    subjects.measure(parts, folder, fitted, console)
+    subjects.carry_out(gather(config, plugins, console), folder, console)

@@ -149,6 +149,7 @@ class Wandb(Tracker):
             config=dict(config),
             mode=self.mode,
             log_model=False,
+            reinit="create_new",  # runs that share a process have a run of their own here too
             settings=wandb.Settings(silent=True, console="off", disable_git=True, save_code=False),
         )
 
