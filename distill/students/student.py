@@ -1,12 +1,16 @@
 """What every way of making a student is: a recipe that builds a transformers model for a tokenizer."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from typing import ClassVar, Self
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from distill.errors import BadInput
-from distill.types import CAUSAL, Family, ModelShape, Task
+from distill.types import CAUSAL, Batch, Family, ModelShape, Task
+
+Calibration = Callable[[], Iterator[Batch]]
+"""Batches of training text from the first on, the same at every call; nothing is read before it is called."""
 
 
 class Student(ABC):
@@ -32,6 +36,10 @@ class Student(ABC):
             raise BadInput("student", reason, value=type(self).__name__, remedy="distill list students")
         self.task = task
         return self
+
+    def see(self, text: Calibration) -> None:
+        """Be told, before ``build``, where training text is to be had, for a recipe that looks at activations."""
+        return
 
     @abstractmethod
     def build(self, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
