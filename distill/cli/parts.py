@@ -99,7 +99,9 @@ class Parts:
 
         reseed(self.seed, 0)
         node = begun(opened(self.config["student"], self.config), self.teacher.folder)
-        model = instantiate(node, plugins=self.plugins).of(self.data.task).build(self.tokenizer)
+        recipe = instantiate(node, plugins=self.plugins).of(self.data.task)
+        recipe.see(lambda: iter(self.data.stream()))
+        model = recipe.build(self.tokenizer)
         if self.data.packing:
             check_isolation(model, len(self.tokenizer), "student")
         check_length(model.config, self.data.sequence_length, "student")
