@@ -20,6 +20,7 @@ from distill import rows
 from distill.data.module import DataModule, Saved
 from distill.errors import BadInput
 from distill.storage import find_fault, read_json, write_folder, write_json
+from distill.students.plain import plain
 from distill.training.callbacks.interruption import Interruption
 from distill.training.callbacks.progress import Showing
 from distill.training.callbacks.saving import Saving
@@ -154,7 +155,7 @@ class Fit:
         """The best point's weights as a Hugging Face folder; then the checkpoints have served."""
         state = FolderCheckpoint().load_checkpoint(checkpoints / BEST)
         student.load_state_dict(state["student"])
-        student.eval()
+        student = plain(student.eval())
 
         def fill(draft: Path) -> None:
             student.save_pretrained(draft)
