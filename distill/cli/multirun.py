@@ -11,6 +11,7 @@ from distill.cli.arguments import Arguments
 from distill.cli.build import instantiate
 from distill.cli.experiments import kept
 from distill.cli.plan import Plan, planned
+from distill.cli.searching import is_search, refuse_elsewhere, search
 from distill.sweeps.driver import Driver
 from distill.sweeps.folder import SweepFolder
 from distill.sweeps.outcome import Outcome
@@ -33,7 +34,10 @@ def multirun(arguments: Arguments, afterwards: Callable[[Path], object] = lambda
         BadInputs: what is wrong with any of the runs; nothing was created.
         ResourceStop: the sweep folder cannot be written.
     """
+    if is_search(arguments):
+        return search(arguments, afterwards)
     plan = planned(arguments)
+    refuse_elsewhere(plan.first.config)
     print(told(plan))
     if arguments.dry_run:
         return 0

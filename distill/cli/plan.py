@@ -70,7 +70,7 @@ def planned(arguments: Arguments) -> Plan:
     Raises:
         BadInputs: one line for each thing that is wrong with any run.
     """
-    _refuse_secrets(arguments)
+    refuse_secrets(arguments)
     arguments = with_all_arms(arguments)
     expansion = expand(arguments.overrides, Sources.of(arguments.config_dir, arguments.plugins).options)
     runs = _composed(arguments, expansion)
@@ -79,11 +79,11 @@ def planned(arguments: Arguments) -> Plan:
         Path(first.config["paths"]["sweeps"]).expanduser() / sweep_name(first.config["name"], runs.fit)
     )
     known = _known_names(folder)
-    smaller = _keeps_identity(arguments, first)
+    smaller = keeps_identity(arguments, first)
     jobs = []
     for digest, (composed, combination) in runs.fit.items():
         name = known.get(digest) or run_name(combination.swept, digest)
-        jobs.append(_job(composed, combination, arguments, folder, name, smaller))
+        jobs.append(job_of(composed, combination, arguments, folder, name, smaller))
     repeated = len(expansion.combinations) - len(jobs) - len(runs.refused)
     unfit = {
         " ".join(f"{key}={combination.swept[key]}" for key in sorted(expansion.patterns)): str(several.faults[0])
@@ -136,7 +136,7 @@ def _composed(arguments: Arguments, expansion: Expansion) -> _Runs:
         except BadInputs as several:
             runs.refused.append((combination, several))
             continue
-        runs.faults += _unfit(one, combination)
+        runs.faults += misfits(one, combination)
         runs.fit.setdefault(identity(one), (one, combination))
     if not (runs.fit and expansion.patterns):
         runs.faults += [fault for _, several in runs.refused for fault in several.faults]
@@ -145,7 +145,7 @@ def _composed(arguments: Arguments, expansion: Expansion) -> _Runs:
     return runs
 
 
-def _unfit(composed: Composed, combination: Combination) -> list[BadInput]:
+def misfits(composed: Composed, combination: Combination) -> list[BadInput]:
     """What a single run may say and a run of a sweep may not."""
     faults = []
     if composed.config["paths"]["run"] is not None:
@@ -163,7 +163,7 @@ def _unfit(composed: Composed, combination: Combination) -> list[BadInput]:
     return faults
 
 
-def _job(
+def job_of(
     composed: Composed, combination: Combination, arguments: Arguments, folder: SweepFolder, name: str, smaller: bool
 ) -> Job:
     place = f"paths.run={QuotedString(str(folder.run(name).absolute()), Quote.single).with_quotes()}"
@@ -204,7 +204,7 @@ def _halved(composed: Composed) -> list[list[str]]:
     return [[f"data.batch_size={size // by}", f"trainer.accumulate_grad_batches={pieces * by}"] for by in divisors]
 
 
-def _keeps_identity(arguments: Arguments, first: Composed) -> bool:
+def keeps_identity(arguments: Arguments, first: Composed) -> bool:
     """Whether a run with a halved micro-batch is still the same run; else its own folder would refuse it."""
     for halved in _halved(first)[:1]:
         other = compose(replace(arguments, overrides=(*first.overrides, *halved), multirun=False))
@@ -217,7 +217,7 @@ def _known_names(folder: SweepFolder) -> dict[str, str]:
     return {name.rpartition("-")[2]: name for name in folder.plan()["runs"]} if folder.exists() else {}
 
 
-def _refuse_secrets(arguments: Arguments) -> None:
+def refuse_secrets(arguments: Arguments) -> None:
     if redacted_command(arguments.command) != list(arguments.command):
         remedy = "put it into the environment (WANDB_API_KEY, HF_TOKEN)"
         raise BadInput(PLACE, "a secret here would be written into the sweep folder", remedy=remedy)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from distill.losses.objective import Objective
     from distill.rollouts.rollout import Rollout
     from distill.students.student import Student
-    from distill.sweeps.grid import Grid
     from distill.sweeps.launchers.launcher import Launcher
+    from distill.sweeps.sweeper import Sweeper
     from distill.teachers.teacher import Teacher
     from distill.training.fit import Cadence
     from distill.training.optim import Optim
@@ -51,7 +51,7 @@ class Settings:
     callbacks: dict[str, "pl.Callback"]
     logger: "Tracker"
     launcher: "Launcher"
-    sweeper: "Grid"
+    sweeper: "Sweeper"
     debug: Debug
     wandb: Wandb | None = None
 

@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
@@ -40,6 +40,7 @@ class _Seat:
     handle: Handle | None = None
     restarts: int = 0
     crew: int = 0
+    halted: str | None = None
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Driver:
         patience: retries, backoff and grace of a run.
         brake: equal failures in a row after which no further run is started.
         show: is called with the board whenever something changed, and twice a second.
+        halt: says why a run that is at work here should be stopped for good; it counts as queued, not as failed.
     """
 
     folder: SweepFolder
@@ -59,6 +61,7 @@ class Driver:
     patience: Patience = field(default_factory=Patience)
     brake: Brake = field(default_factory=Brake)
     show: _Show = lambda _board: None
+    halt: Callable[[Job], str | None] = lambda _job: None
 
     def drive(self, only: Callable[[Job, Status], bool] | None = None) -> Outcome:
         """Execute what is missing or failed, until every run is settled. Call it in the main thread.
@@ -150,6 +153,8 @@ class Driver:
                 continue
             if seat.status.state in ("done", "failed"):
                 self._settle(seat)
+            elif seat.halted is not None:
+                seat.place = "settled"
             elif seat.restarts < self.launcher.restarts:
                 seat.restarts += 1  # stopped by a queue's time limit, or its keeper was killed: once more
             else:
@@ -185,7 +190,14 @@ class Driver:
                 changed = changed or seat.place != "elsewhere"
             elif seat.place == "here" and (told := self.folder.status(seat.job.name)).state == "running":
                 seat.status = told  # how it ends is for its keeper to say: a run's own "failed" may be tried again
+                self._halt(seat)
         return changed
+
+    def _halt(self, seat: _Seat) -> None:
+        """Stop a run that the search has given up."""
+        if seat.halted is None and seat.handle is not None and (reason := self.halt(seat.job)) is not None:
+            seat.halted, seat.status = reason, replace(seat.status, cause=reason)
+            seat.handle.stop()
 
     def _start(self) -> bool:
         """Fill the free places."""

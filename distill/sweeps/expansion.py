@@ -62,7 +62,7 @@ def expand(texts: Iterable[str], options: Callable[[str], list[str]]) -> Expansi
         BadInputs: what is no override, an interval, a key given twice, a key without values, or too many runs.
     """
     faults: list[BadInput] = []
-    parser = OverridesParser.create(cast(ConfigLoader, _Groups(options)))
+    parser = OverridesParser.create(cast(ConfigLoader, Groups(options)))
     lists: dict[str, list[str]] = {}
     swept: dict[str, list[str]] = {}
     patterns: set[str] = set()
@@ -131,7 +131,7 @@ def _product(sizes: Iterable[int]) -> int:
     return count
 
 
-class _Groups:
+class Groups:
     """What Hydra's parser asks a config loader for."""
 
     def __init__(self, options: Callable[[str], list[str]]) -> None:

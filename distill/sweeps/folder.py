@@ -62,22 +62,27 @@ class SweepFolder:
     def exists(self) -> bool:
         return (self.path / PLAN).is_file()
 
-    def write_plan(self, command: list[str], swept: dict[str, list[str]], jobs: list[Job]) -> None:
+    def write_plan(self, command: list[str], swept: dict[str, list[str]], jobs: list[Job], grows: bool = False) -> None:
         """Lay down what is to be run. The same sweep again only refreshes commands; no status is touched.
+
+        Args:
+            grows: a search adds its runs as it proposes them.
 
         Raises:
             BadInput: the folder holds a sweep of other runs.
         """
-        wanted = sorted(job.name for job in jobs)
         old = self.plan() if self.exists() else None
-        if old is not None and sorted(old["runs"]) != wanted:
+        wanted = [job.name for job in jobs]
+        if grows and old is not None:
+            wanted = list(dict.fromkeys([*old["runs"], *wanted]))
+        elif old is not None and sorted(old["runs"]) != sorted(wanted):
             raise BadInput(
                 str(self.path), "holds another sweep", remedy="choose another folder, or none: it is named by hash"
             )
         created = time.time() if old is None else old["created"]
         for job in jobs:
             write_json(self.job_file(job.name), job.tell())
-        told = {"name": self.name, "command": command, "swept": swept, "runs": [job.name for job in jobs]}
+        told = {"name": self.name, "command": command, "swept": swept, "runs": wanted}
         write_json(self.path / PLAN, {**told, "created": created})
 
     def plan(self) -> dict:

@@ -5,10 +5,11 @@ from typing import Literal
 from distill.ranges import Natural, NonNegative
 from distill.sweeps.goal import Goal
 from distill.sweeps.outcome import Brake
+from distill.sweeps.sweeper import Sweeper
 from distill.sweeps.task import Patience
 
 
-class Grid:
+class Grid(Sweeper):
     """Every combination of the values on the command line, once.
 
     Args:

@@ -12,7 +12,10 @@ import time
 import pytest
 
 from distill.sweeps.claims import latest
+from distill.sweeps.driver import Driver
+from distill.sweeps.launchers.process import ProcessLauncher
 from distill.sweeps.status import Status
+from distill.sweeps.task import Patience
 from tests.sweeps.scripts import executions, rows, said, wait_until
 
 SLOWLY = "time.sleep(0.3)\nmeasure()"
@@ -229,3 +232,17 @@ def pids(sweep, names: str) -> list[int] | None:
 def alive(pid: int) -> bool:
     told = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
     return bool(told) and not told.startswith("Z")
+
+
+def test_a_run_that_is_given_up_is_stopped_for_good_and_is_no_failure(sweep, plan):
+    plan({"hopeless": PATIENT, "good": "measure()"})
+
+    def halt(job):
+        begun = (sweep.run(job.name) / "executions").exists()
+        return "worse than the others" if job.name == "hopeless" and begun else None
+
+    patience = Patience(retries=0, backoff=0.05, grace=5.0)
+    outcome = Driver(sweep, ProcessLauncher(2), patience, halt=halt).drive()
+    assert (outcome.done, outcome.failed, outcome.queued) == (["good"], [], ["hopeless"])
+    assert executions(sweep, "hopeless") == 1
+    assert (sweep.run("hopeless") / "checkpoint").exists()
