@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from distill.data.module import DataModule
     from distill.evaluation.subject import Subject
     from distill.losses.objective import Objective
+    from distill.rollouts.language import Language
     from distill.teachers.teacher import Teacher
     from distill.training.callbacks.interruption import Interruption
     from distill.training.distiller import Distiller
@@ -129,6 +130,7 @@ class Parts:
         )
         if taught:
             tokenizers.prepare(alignment, self.tokenizer, self.own)
+            rollout.meet(self._language(student), lambda: self.teacher.model)
         else:
             rollout, alignment = Data(), Identity()
         return Distiller(
@@ -144,6 +146,13 @@ class Parts:
             log_every=self.config["trainer"].get("log_every_n_steps", 10),
             criterion=criterion(family),
         )
+
+    def _language(self, student: "PreTrainedModel") -> "Language":
+        from distill.data.encode import Marks
+        from distill.rollouts.language import Language
+
+        begin = Marks.of(self.tokenizer).begin
+        return Language.of(self.tokenizer, self.vocabulary, getattr(student, "generation_config", None), begin)
 
     def _refuse_unmet(self, unmet: frozenset[str]) -> None:
         """What a loss needs may depend on its keys, which only the loss itself can read."""

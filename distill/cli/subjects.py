@@ -65,7 +65,10 @@ def train(parts: Parts, folder: RunFolder, console: "Console") -> Mapping[str, "
     teacher, rate = parts.teacher, parts.data.teacher_rate
     unsized = bool(teacher.provides) and teacher.size(student) is None
     wanted = (parts.config["control"], trainer["max_steps"])
-    steps = steps_of_subjects(*wanted, student, teacher.size(student), rate, unsized)
+    sized = teacher.size(student)
+    rollout = instantiate(parts.config["rollout"], plugins=parts.plugins)
+    writing = rollout.cost(student.flops_per_token, 0.0 if sized is None else sized.flops_per_token)
+    steps = steps_of_subjects(*wanted, student, sized, rate, unsized, writing)
     if parts.home and is_leader():
         _adopt(parts.home / rows.METRICS, folder.path / rows.METRICS)
     controls = Controls.of(parts)
@@ -92,9 +95,18 @@ def measure(parts: Parts, folder: RunFolder, fitted: Mapping[str, "Fitted"], con
         )
     metrics = folder.path / rows.METRICS
     rows.keep(metrics, lambda row: row.split in ("train", "validation"))
-    rows.append(metrics, found.rows)
+    rows.append(metrics, [*found.rows, *_written(fitted, parts.seed)])
     write_text(folder.path / SAMPLES, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in found.samples))
     folder.note(fitted={name: one.__dict__ for name, one in fitted.items()})
+
+
+def _written(fitted: Mapping[str, "Fitted"], seed: int) -> list[rows.Row]:
+    """What rollouts cost: tokens that models wrote for a subject to train on."""
+    told = {name: one.written for name, one in fitted.items() if one.written}
+    return [
+        rows.Row(name, "written_tokens", float(count), "count", "none", fitted[name].steps, seed)
+        for name, count in told.items()
+    ]
 
 
 def _trained(parts: Parts, folder: Path, fitted: Mapping[str, "Fitted"]) -> list["Subject"]:

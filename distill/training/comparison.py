@@ -24,12 +24,13 @@ def steps_of_subjects(
     teacher: ModelShape | None,
     rate: float = 1.0,
     unsized: bool = False,
+    written: float = 0.0,
 ) -> dict[str, int]:
     """Optimiser steps by subject, the student first.
 
-    Formula: steps_compute = ⌈steps · (3·F_s + r·F_t) / (3·F_s)⌉, F the FLOPs of a forward pass a token; a backward pass
-    costs two forward passes, and the teacher makes none; r the ``rate`` of its tokens to the student's, which is not 1
-    for another tokenizer.
+    Formula: steps_compute = ⌈steps · (3·F_s + r·F_t + w) / (3·F_s)⌉, F the FLOPs of a forward pass a token; a backward
+    pass costs two forward passes, and the teacher makes none; r the ``rate`` of its tokens to the student's, which is
+    not 1 for another tokenizer; w what the rollout spends on ``written`` text, per supervised token.
 
     Without a teacher there is nothing to control for. Beside a teacher of unknown size (``unsized``: it runs elsewhere)
     there is a control at equal steps and none at equal compute.
@@ -41,7 +42,7 @@ def steps_of_subjects(
         subjects[CONTROL] = steps
     if control in ("both", "compute") and teacher is not None:
         own = 3 * student.flops_per_token
-        subjects[CONTROL_COMPUTE] = math.ceil(steps * (own + rate * teacher.flops_per_token) / own)
+        subjects[CONTROL_COMPUTE] = math.ceil(steps * (own + rate * teacher.flops_per_token + written) / own)
     return subjects
 
 

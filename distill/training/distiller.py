@@ -94,6 +94,8 @@ class Distiller(pl.LightningModule):
         outputs = answer(self.student, batch.inputs, batch.positions, self.objective.request, self.vocabulary)
         signal = self.teacher.teach(batch, self.objective.teacher_request)
         signal = self.alignment.align(signal, batch)
+        if self._logs_now:
+            self.rollout.watch(outputs, signal, batch)
         weighed = self.objective(outputs, signal, batch, moment)
         self.tally.add(weighed, batch)
         self.seen = Seen(outputs, signal, batch, moment)
@@ -125,7 +127,7 @@ class Distiller(pl.LightningModule):
             gradient.mul_(scale)
         norm = torch.nn.utils.get_total_norm(gradients)
         self._refuse_non_finite(norm)
-        if (self.global_step + 1) % self.log_every == 0 or self.global_step == 0:
+        if self._logs_now:
             self._log(norm, optimizer.param_groups[0]["lr"])
         self.balance.close(self.global_step, tokens, self._over_ranks)
 
@@ -133,7 +135,7 @@ class Distiller(pl.LightningModule):
     def units(self) -> dict[str, str]:
         """Of what it logs, by name."""
         told = self.objective.units()
-        told |= self.teacher.units
+        told |= {**self.teacher.units, **self.rollout.units()}
         return told | {"gradient_norm": told["loss/total"], "learning_rate": "1", "tokens_per_second": "tokens/s"}
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -144,11 +146,30 @@ class Distiller(pl.LightningModule):
         checkpoint["teacher_passes"] = self.teacher.passes
         checkpoint["teacher"] = self.teacher.state()
         checkpoint["tokens_seen"] = self.tally.seen
+        checkpoint["rollout"] = self._of_ranks(self.rollout.state())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.teacher.passes = checkpoint["teacher_passes"]
         self.teacher.restore(checkpoint.get("teacher", {}))
         self.tally.seen = self.logged_tokens = checkpoint["tokens_seen"]
+        if told := checkpoint.get("rollout"):
+            self.rollout.restore(told[self.global_rank % len(told)])
+
+    def written_tokens(self) -> int:
+        """Tokens that the rollout had models write, on all ranks."""
+        return int(self._over_ranks(torch.tensor(float(self.rollout.written), device=self.device)).item())
+
+    @property
+    def _logs_now(self) -> bool:
+        return (self.global_step + 1) % self.log_every == 0 or self.global_step == 0
+
+    def _of_ranks(self, state: dict[str, Any]) -> list[dict[str, Any]]:
+        """What every rank holds of its own, by rank."""
+        if self.trainer.world_size == 1:
+            return [state]
+        told: list[dict[str, Any]] = [{} for _ in range(self.trainer.world_size)]
+        torch.distributed.all_gather_object(told, state)
+        return told
 
     def _over_ranks(self, value: Tensor) -> Tensor:
         return self.trainer.strategy.reduce(value, reduce_op="sum") if self.trainer.world_size > 1 else value
@@ -171,7 +192,7 @@ class Distiller(pl.LightningModule):
         values = {f"loss/{name}": value for name, value in self.tally.means().items()}
         values |= {"gradient_norm": norm.item(), "learning_rate": learning_rate, **self.alignment.account()}
         values |= self.teacher.account(float(number(self.objective.temperature)))
-        values |= self.objective.in_force()
+        values |= {**self.objective.in_force(), **self.rollout.account()}
         if self.global_step > 0:
             values["tokens_per_second"] = (tokens - self.logged_tokens) / (now - self.logged_at)
         self.logged_at, self.logged_tokens = now, tokens

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
@@ -34,10 +34,16 @@ FITTED = "fitted.json"
 
 @dataclass(frozen=True)
 class Cadence:
-    """How often, in optimiser steps."""
+    """How often, in optimiser steps; and whose weights are kept.
+
+    Attributes:
+        keep: of the best validation point; or of the last step, for a student that does not learn to go on with the
+            validation text as it is (on its own text, say), where the best point would be the first.
+    """
 
     validate: int
     checkpoint: int
+    keep: Literal["best", "last"] = "best"
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Fitted:
         best_value: validation nats per token there.
         tokens: supervised tokens trained on, all steps together.
         teacher_passes: forward passes the teacher made for it.
+        written: tokens that models wrote for it to train on.
     """
 
     steps: int
@@ -57,6 +64,7 @@ class Fitted:
     best_value: float
     tokens: int
     teacher_passes: int
+    written: int = 0
 
 
 class Fit:
@@ -112,7 +120,8 @@ class Fit:
         if self.leader:
             rows.cut_after(self.folder / rows.METRICS, subject, step if start else -1)
         with (self.interruption or Interruption()).watched() as interruption:
-            validation = Validation(self.data.validation_batches(), checkpoints, self.cadence.validate, interruption)
+            how = (self.cadence.validate, interruption, self.cadence.keep == "last")
+            validation = Validation(self.data.validation_batches(), checkpoints, *how)
             saving = Saving(checkpoints, self.cadence.checkpoint, interruption)
             showing = Showing(self.console, subject, validation)
             trainer = self._trainer(subject, module, [validation, saving, showing])
@@ -123,6 +132,7 @@ class Fit:
             best_value=validation.best_value,
             tokens=module.tally.seen,
             teacher_passes=module.teacher.passes,
+            written=module.written_tokens(),
         )
         if trainer.is_global_zero:
             self._keep(module.student, checkpoints, done, fitted)

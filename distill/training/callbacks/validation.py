@@ -29,10 +29,14 @@ class Validation(pl.Callback):
         folder: where ``best`` is kept.
         every: optimiser steps between two points.
         interruption: asked between two batches whether to stop.
+        last: every point counts as the best so far: the weights of the last one are kept.
     """
 
-    def __init__(self, batches: Sequence[Batch], folder: Path, every: int, interruption: Interruption) -> None:
+    def __init__(
+        self, batches: Sequence[Batch], folder: Path, every: int, interruption: Interruption, last: bool = False
+    ) -> None:
         self.batches, self.folder, self.every, self.interruption = batches, folder, every, interruption
+        self.last = last
         self.best_value, self.best_step = float("inf"), -1
         self.latest: float | None = None
         self.due = True
@@ -68,9 +72,10 @@ class Validation(pl.Callback):
             return
         self.due, self.latest = False, value
         module.teacher.hear(value)
+        module.rollout.hear(value)
         for logger in trainer.loggers:
             logger.log_metrics({"validation/nats_per_token": value}, step=trainer.global_step)
-        if value < self.best_value:
+        if value < self.best_value or self.last:
             self.best_value, self.best_step = value, trainer.global_step
             if trainer.is_global_zero:
                 state = {"step": trainer.global_step, "student": module.student.state_dict()}
