@@ -33,7 +33,7 @@ class Result:
         commit: of the code, with ``+changes`` where the tree differed from it.
         command: the run's own.
         minutes: that the whole run took, on a machine that may have been shared.
-        day: on which it ended.
+        ended: when it did; runs of one process overlap.
     """
 
     arm: str
@@ -52,7 +52,7 @@ class Result:
     commit: str
     command: str
     minutes: float | None
-    day: str
+    ended: str
 
     def line(self) -> str:
         told = {key: None if value != value else value for key, value in asdict(self).items()}
@@ -121,7 +121,7 @@ def _of_run(run: Run, wanted: set[str], splits: set[str]) -> Iterable[Result]:
             commit=_commit(run),
             command=_typed(run),
             minutes=_minutes(began, ended),
-            day=str(ended or "")[:10],
+            ended=str(ended or ""),
         )
 
 

@@ -8,6 +8,7 @@ Everything between a marker and its end (``<!-- /evidence -->``) is written by `
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from distill.errors import BadInput
@@ -158,16 +159,25 @@ def _signed(value: float) -> str:
 
 
 def _cost(claim: Claim, results: Sequence[Result]) -> str:
-    minutes = {one.run: one.minutes for one in results if one.minutes is not None}
     seeds = sorted({one.seed for one in results})
-    days = sorted({one.day for one in results})
+    day = max(one.ended for one in results)[:10]
     scale = f" {claim.scale}" if claim.scale else ""
     return (
         f"`{claim.command}`: {len({one.run for one in results})} runs over seeds {', '.join(map(str, seeds))}, "
-        f"{sum(minutes.values()):.0f} minutes in all on a shared machine, {days[-1]}, commit {_commits(results)}. "
+        f"{_minutes(results):.0f} minutes in all on a shared machine, {day}, commit {_commits(results)}. "
         f"± is a 95 % interval over the seeds (Student's t); the rule of the verdict stands in "
         f"`distill/evidence/verdict.py`.{scale}"
     )
+
+
+def _minutes(results: Sequence[Result]) -> float:
+    """That any of the runs was at work: runs of one process overlap."""
+    spans = {(datetime.fromisoformat(one.ended), one.minutes or 0.0) for one in results if one.ended}
+    total, reached = timedelta(), datetime.min.replace(tzinfo=UTC)
+    for begin, end in sorted((end - timedelta(minutes=minutes), end) for end, minutes in spans):
+        total += max(end - max(begin, reached), timedelta())
+        reached = max(reached, end)
+    return total.total_seconds() / 60
 
 
 def _commits(results: Sequence[Result]) -> str:

@@ -16,7 +16,7 @@ def results():
             for seed, value in enumerate(values):
                 made.append(
                     Result(arm, seed, swept or {}, subject or "student", metric, value, unit, "test", 3, 10, None, None,
-                           f"{arm}-{seed}", "abc", "distill train", 0.5, "2026-11-24")
+                           f"{arm}-{seed}", "abc", "distill train", 0.5, f"2026-11-24T10:{seed:02d}:30+00:00")
                 )  # fmt: skip
         return made
 

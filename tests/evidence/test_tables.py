@@ -50,7 +50,7 @@ def test_an_experiment_says_claim_numbers_verdict_and_whose_numbers_are_second_h
     assert page.count("| teacher |") == 1
     assert "−0.9000 [−1.0000, −0.8000] | holds" in page
     assert "12 runs" not in page
-    assert "6 runs over seeds 0, 1, 2" in page
+    assert "6 runs over seeds 0, 1, 2, 2 minutes in all" in page  # half a minute each, two at a time
 
 
 def test_one_line_an_experiment(claim, results):
