@@ -161,12 +161,13 @@ def teacher_shape(
 def _shape(
     node: Mapping[str, Any], student: "ModelShape", vocabulary: int, plugins: tuple[str, ...], task: "Task"
 ) -> "ModelShape | None":
+    from distill.cli.chain import chain_of
+
     part = part_of(node)
     if part is not None and attribute(part, "of_student") is True:
         return student
-    if isinstance(node.get("chain"), Mapping):
-        last = node["chain"]["stages"][node["chain"]["order"][-1]]
-        return instantiate(last, plugins=plugins).of(task).shape(vocabulary)
+    if chain := chain_of(node):
+        return instantiate(chain.stages[chain.order[-1]], plugins=plugins).of(task).shape(vocabulary)
     if node.get("path") is not None:
         from distill.folders import load_config
         from distill.models import shape

@@ -84,11 +84,13 @@ def gather_parts(target: Target, plugins: tuple[str, ...], console: "Console") -
 
 def teacher_node(target: Target, console: "Console") -> dict[str, Any]:
     """The teacher's node, with the path of one that is trained by recipe: from the cache, or trained now."""
-    from distill.cli import nursery
+    from distill.cli import chain, nursery
     from distill.cli.speaker import speakers
     from distill.folders import load_tokenizer, locate
 
     node = dict(target.config["teacher"])
+    if target.run is not None:
+        node = dict(chain.found(node, target.run[0]))
     if any(nursery.recipe_of(one) for one in speakers(node).values()):
         if target.run is None:
             raise BadInput("teacher", "is a recipe, which belongs to a run", remedy="teacher=live teacher.path=FOLDER")

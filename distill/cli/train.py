@@ -79,16 +79,24 @@ def run(arguments: Arguments) -> int:
     from distill.cli.estimate import estimate, refuse_hopeless
 
     folder = RunFolder(composed, arguments.command)
+    if not folder.done:
+        refuse_hopeless(estimate(composed.config, arguments.plugins), str(folder.path))
+    carry_out(composed, folder)
+    return 0
+
+
+def carry_out(composed: Composed, folder: RunFolder) -> None:
+    """Do what is not done of a run, its stages first, and report it."""
+    from distill.cli.chain import taught
+
     if folder.done:
         print(f"{folder.path} is finished; this is its report")
     else:
-        refuse_hopeless(estimate(composed.config, arguments.plugins), str(folder.path))
         with folder.running():
-            folder.note(differences=differences(composed, arguments))
-            _execute(composed.config, arguments.plugins, folder)
+            folder.note(differences=differences(composed, composed.arguments))
+            _execute(taught(composed, folder, carry_out).config, composed.arguments.plugins, folder)
     if is_leader():
         told(folder.path)
-    return 0
 
 
 def differences(composed: Composed, arguments: Arguments) -> dict[str, list[Any]]:
