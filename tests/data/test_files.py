@@ -326,3 +326,13 @@ def test_any_bytes_give_a_corpus_or_one_line(tmp_path, ending, body):
 
 def test_limit_is_what_the_documents_say():
     assert limits.LONGEST == 32 * 2**20
+
+
+def test_a_document_knows_which_part_of_a_folder_it_is_from(tmp_path):
+    (tmp_path / "code" / "deep").mkdir(parents=True)
+    (tmp_path / "code" / "deep" / "a.txt").write_text("def f(): ...\n")
+    (tmp_path / "mail.jsonl.gz").write_bytes(gzip.compress(b'{"text": "Dear all"}\n'))
+    (tmp_path / "notes.txt").write_text("remember\n")
+    told = {document.text.strip(): document.domain for document in files(tmp_path).documents}
+    assert told == {"def f(): ...": "code", "Dear all": "mail", "remember": "notes"}
+    assert files(tmp_path / "notes.txt").documents[0].domain == ""

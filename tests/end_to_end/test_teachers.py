@@ -1,0 +1,108 @@
+"""Teachers of several kinds from the command line: trained where they have to be, refused where they cannot be."""
+
+import json
+import shutil
+
+import pytest
+
+from distill.__main__ import main
+from distill.rows import METRICS, read
+
+
+def small(place: str, layers: int = 1) -> list[str]:
+    """A recipe of seconds at a place of the config."""
+    sizes = {"steps": 6, "student.layers": layers, "student.width": 16, "student.heads": 2}
+    return [f"{place}.recipe.{key}={value}" for key, value in sizes.items()]
+
+
+@pytest.fixture
+def train(tiny):
+    """``train(*words)`` without controls; -> exit code."""
+    plain = [word for word in tiny if not word.startswith("teacher.")]
+    return lambda *words: main(["train", *plain, "control=none", *words])
+
+
+def metrics(folder) -> set[str]:
+    return {row.metric for row in read(folder / METRICS) if row.subject == "student"}
+
+
+def test_an_ensemble_trains_its_members_and_logs_what_they_disagree_on(train, laboratory):
+    folder = laboratory / "ensemble"
+    members = small("teacher.teachers.first") + small("teacher.teachers.second", layers=2)
+    assert train(f"paths.run={folder}", "teacher=ensemble", *members) == 0
+    assert {"teachers/disagreement", "kl_to_teacher"} <= metrics(folder)
+    assert json.loads((folder / "provenance.json").read_text())["hashes"]["teacher"]
+
+
+def test_a_schedule_says_whose_turn_it_is_and_is_measured_beside_the_last(train, laboratory):
+    folder = laboratory / "schedule"
+    members = small("teacher.teachers.first") + small("teacher.teachers.second", layers=2)
+    assert train(f"paths.run={folder}", "teacher=schedule", "teacher.at=[2]", *members) == 0
+    turns = [row for row in read(folder / METRICS) if row.metric == "teachers/turn"]
+    assert [(row.value, row.unit) for row in turns] == [(0, "count"), (0, "count"), (1, "count"), (1, "count")]
+    assert any(row.subject == "teacher" and row.metric == "bits_per_byte" for row in read(folder / METRICS))
+
+
+def test_a_student_may_be_its_own_teacher(train, laboratory):
+    folder = laboratory / "own"
+    assert train(f"paths.run={folder}", "teacher=ema_self", 'teacher.prompt="Document "', "control=both") == 0
+    subjects = {row.subject for row in read(folder / METRICS)}
+    assert subjects == {"student", "control", "control_compute"}  # its passes cost as much as the student's own
+
+
+@pytest.fixture
+def chain(train, laboratory):
+    """The command of a chain in a folder of that name."""
+    stage = [f"teacher.chain.stages.assistant.{key}" for key in ("layers=1", "width=16", "heads=2")]
+    words = ["teacher=chain", *small("teacher.chain.source", layers=2), *stage]
+    return lambda name: train(f"paths.run={laboratory / name}", *words)
+
+
+def test_a_chain_is_a_run_in_a_run(chain, laboratory, capsys):
+    folder = laboratory / "chain"
+    assert chain("chain") == 0
+    stage = folder / "stages" / "assistant"
+    for run in (folder, stage):
+        assert json.loads((run / "status.json").read_text())["state"] == "done"
+        assert (run / "report.html").is_file()
+    assert {row.subject for row in read(folder / METRICS)} == {"teacher", "student"}
+
+    # stopped after its first stage: that stage is not done again
+    weights = (stage / "student" / "model.safetensors").stat().st_mtime_ns
+    expected = (folder / "student" / "model.safetensors").read_bytes()
+    shutil.rmtree(folder / "student")
+    (folder / "status.json").unlink()
+    assert chain("chain") == 0
+    assert "stages/assistant is finished" in capsys.readouterr().out
+    assert (stage / "student" / "model.safetensors").stat().st_mtime_ns == weights
+    assert (folder / "student" / "model.safetensors").read_bytes() == expected
+
+    assert (
+        main(["evaluate", str(folder), "measure=quick", "measure.model_measures={}", "measure.continuations=null"]) == 0
+    )
+
+
+@pytest.mark.parametrize("order", ["[]", "[nobody]", "[assistant,assistant]"])
+def test_a_chain_of_unknown_stages_is_refused(train, laboratory, capsys, order):
+    folder = laboratory / "refused"
+    assert train(f"paths.run={folder}", "teacher=chain", f"teacher.chain.order={order}") == 2
+    assert "teacher.chain.order" in capsys.readouterr().err
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["teacher@teacher.source=ema_self"], "answers otherwise from step to step"),
+        (["teacher@teacher.source=schedule"], "answers otherwise from step to step"),
+        (["teacher@teacher.source=ensemble", "teacher.source.route=domain"], "keep each teacher's word instead"),
+    ],
+)
+def test_what_says_something_else_every_time_is_not_kept(train, capsys, words, told):
+    assert train("teacher=stored", *words) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_hidden_states_of_several_teachers_are_refused_before_anything_is_loaded(train, capsys):
+    assert train("teacher=ensemble", "+loss@objective.losses.hint=hidden") == 2
+    assert "Ensemble provides logits" in capsys.readouterr().err
