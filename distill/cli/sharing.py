@@ -32,6 +32,8 @@ def reason(config: Mapping[str, Any]) -> str | None:
         return "teacher: there is none whose passes could be shared"
     if any(part is not None and attribute(part, "changes") is True for part in told):
         return "teacher: it answers each student otherwise"
+    if config["teacher"].get("chain"):
+        return "teacher.chain: its stages are a run's own"
     if config["rollout"].get("_target_") != AS_WRITTEN:
         return "rollout: the text of each run is its own"
     if config["trainer"].get("devices", 1) not in (1, "1"):
