@@ -1,6 +1,7 @@
 """On which kinds of token a student is like its teacher: beginnings of words, their insides, numbers, marks, space."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ class ByKind(Grouped):
     """
 
     prefix = "by_kind"
+    data_kinds: ClassVar[frozenset[str]] = frozenset({"text"})
 
     def __init__(self, top: Count = 10) -> None:
         super().__init__()

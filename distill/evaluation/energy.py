@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from distill.evaluation.attention import computed
 from distill.evaluation.decoding import Writer
@@ -30,6 +31,8 @@ class Energy(ModelMeasure):
         new_tokens: written in a round.
         seconds: for each subject at least; a counter moves once a millisecond.
     """
+
+    data_kinds: ClassVar[frozenset[str]] = frozenset({"text"})
 
     def __init__(self, prompt_tokens: Count = 64, new_tokens: Count = 32, seconds: Positive = 2.0) -> None:
         self.prompt_tokens, self.new_tokens, self.seconds = prompt_tokens, new_tokens, seconds

@@ -1,6 +1,7 @@
 """How many multiplications and additions a token costs: by the sizes of a model, and by counting what runs."""
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -28,6 +29,8 @@ class Flops(ModelMeasure):
     The counter sees products of matrices, convolutions and attention, no elementwise operation. Both are of the model
     as it is: weights that a quantised file stores in 8 bits are multiplied as often.
     """
+
+    data_kinds: ClassVar[frozenset[str]] = frozenset({"text"})
 
     def __init__(self, tokens: Count = 256) -> None:
         self.tokens = tokens

@@ -9,6 +9,7 @@ from distill.evaluation.decoding import Writer
 from distill.evaluation.measure import Measured, ModelMeasure
 from distill.evaluation.memory import PeakMemory
 from distill.evaluation.subject import Subject
+from distill.families import named_family
 from distill.models import shape
 from distill.ranges import Count
 
@@ -37,15 +38,19 @@ class Footprint(ModelMeasure):
 
     def _rows(self, subject: Subject) -> list[Measured]:
         sizes = shape(subject.model)
-        ids, weights = prompt(subject, self.tokens), weight_bytes(subject.model)
-        prefill, decode = _peaks(subject, ids)
+        weights = weight_bytes(subject.model)
         rows = [
             Measured("parameters", sizes.parameters, "count"),
             Measured("embedding_parameters", sizes.embedding_parameters, "count"),
-            Measured("peak_memory", (weights + prefill) / MIB, "MiB", ids.shape[1]),
             Measured("memory_loaded", weights / MIB, "MiB"),
-            Measured("memory_decode", (weights + decode) / MIB, "MiB", ids.shape[1]),
         ]
+        if named_family(subject.model) in ("causal", None):
+            ids = prompt(subject, self.tokens)
+            prefill, decode = _peaks(subject, ids)
+            rows += [
+                Measured("peak_memory", (weights + prefill) / MIB, "MiB", ids.shape[1]),
+                Measured("memory_decode", (weights + decode) / MIB, "MiB", ids.shape[1]),
+            ]
         files = [] if subject.folder is None else list(subject.folder.glob("*.safetensors"))
         if files:
             rows.append(Measured("disk_bytes", sum(file.stat().st_size for file in files), "bytes", len(files)))

@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stderr
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 from distill.errors import BadInput
@@ -41,6 +41,8 @@ class Harness(ModelMeasure):
     Rows are named ``harness/<task>/<metric>``; intervals are the harness's standard errors × 1.96. It reads whole rows
     of logits, so ids beyond the tokenizer's count where an embedding is padded.
     """
+
+    data_kinds: ClassVar[frozenset[str]] = frozenset({"text"})
 
     def __init__(
         self,

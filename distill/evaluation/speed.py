@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -50,6 +51,8 @@ class Speed(ModelMeasure):
 
     Caveat: of few rounds, the 99th percentile is the slowest.
     """
+
+    data_kinds: ClassVar[frozenset[str]] = frozenset({"text"})
 
     def __init__(
         self,

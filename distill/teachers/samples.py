@@ -16,6 +16,8 @@ import numpy as np
 from distill.signals.kept.kept import Span
 from distill.types import Batch
 
+TOKENS = ("input_ids", "attention_mask", "decoder_input_ids")
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -38,6 +40,9 @@ class Asked:
 
 def samples(batch: Batch) -> Iterator[Asked]:
     """The samples of a batch in the order of its owners; one that the teacher has nothing to say about is left out."""
+    if not batch.causal:
+        yield from _whole_rows(batch)
+        return
     inputs = batch.teacher_inputs
     ids = inputs["input_ids"].cpu().numpy()  # (B, S)
     places = inputs["position_ids"].cpu().numpy() if "position_ids" in inputs else None
@@ -54,6 +59,29 @@ def samples(batch: Batch) -> Iterator[Asked]:
         name = hashlib.blake2b(sample.encode() + b"\n" + _packed(mine - begin), digest_size=20).digest()
         check = hashlib.blake2b(_packed(shown), digest_size=16).digest()
         yield Asked(Span(int(start), int(stop), name), check, begin)
+
+
+def _whole_rows(batch: Batch) -> Iterator[Asked]:
+    """Samples that have a row each, all of which an answer may depend on. The check is of its tokens without padding; a
+    sample's own hash answers for what is none (a sound, a picture)."""
+    inputs = batch.teacher_inputs
+    read = inputs.get("decoder_input_ids", inputs.get("input_ids"))
+    width = 1 if read is None else read.shape[1]
+    arrays = {name: inputs[name].cpu().numpy() for name in TOKENS if name in inputs}
+    positions, owners = batch.teacher_positions.cpu().numpy(), batch.owners.cpu().numpy()
+    bounds = np.searchsorted(owners, np.arange(len(batch.samples) + 1))
+    for sample, start, stop in zip(batch.samples, bounds[:-1], bounds[1:], strict=True):
+        if start == stop:
+            continue
+        row = int(positions[start]) // width
+        mine = positions[start:stop] - row * width
+        told = [arrays["decoder_input_ids"][row, : int(mine[-1]) + 1]] if "decoder_input_ids" in arrays else []
+        if "input_ids" in arrays:
+            seen = arrays["attention_mask"][row] != 0 if "attention_mask" in arrays else slice(None)
+            told.append(arrays["input_ids"][row][seen])
+        name = hashlib.blake2b(sample.encode() + b"\n" + _packed(mine), digest_size=20).digest()
+        check = hashlib.blake2b(b"|".join(_packed(one) for one in told), digest_size=16).digest()
+        yield Asked(Span(int(start), int(stop), name), check, row * width)
 
 
 def _beginning(position: int, width: int, places: np.ndarray | None, mask: np.ndarray | None) -> int:
