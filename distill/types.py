@@ -93,6 +93,8 @@ class Batch:
         spans: what the teacher's tokens are, where they are not the student's; else None.
         causal: no answer depends on what stands behind its position. False: on all of its row, which is one sample.
         labels: what a loss of this data alone reads beside the targets (the label sequences of CTC).
+        weights: (N,) float32, of each token in every loss (by task, by domain); None for 1. The count that sums are
+            divided by stays N.
     """
 
     inputs: Mapping[str, Tensor]
@@ -107,6 +109,7 @@ class Batch:
     domains: tuple[str, ...] = ()
     causal: bool = True
     labels: Mapping[str, Tensor] = field(default_factory=dict)
+    weights: Tensor | None = None
 
     @property
     def tokens(self) -> int:
@@ -116,8 +119,10 @@ class Batch:
     @property
     def taught(self) -> "Batch":
         """The same text as the teacher reads it: its inputs, its targets and their bytes; itself if nothing differs."""
-        if self.spans is None:
+        if self.inputs is self.teacher_inputs and self.spans is None:
             return self
+        if self.spans is None:  # the same tokens after something else: a description, another resolution
+            return replace(self, inputs=self.teacher_inputs, positions=self.teacher_positions)
         return replace(
             self,
             inputs=self.teacher_inputs,
@@ -126,6 +131,7 @@ class Batch:
             owners=self.spans.teacher_owners,
             bytes=self.spans.teacher_bytes,
             spans=None,
+            weights=None,
         )
 
     def to(self, device: torch.device | str) -> "Batch":
@@ -138,6 +144,7 @@ class Batch:
             },
             spans=None if self.spans is None else self.spans.to(device),
             labels={key: value.to(device) for key, value in self.labels.items()},
+            weights=None if self.weights is None else self.weights.to(device),
         )
 
 

@@ -169,6 +169,7 @@ class Objective(nn.Module):
             size=self.chunk,
             compiled=self.compiled,
             kernel=self.kernel,
+            weights=batch.weights,
         )
 
     def _states(
@@ -180,7 +181,8 @@ class Objective(nn.Module):
             if isinstance(loss, StateLoss):
                 off = self._is_off(name)
                 with torch.set_grad_enabled(torch.is_grad_enabled() and not off):
-                    value = loss(outputs, signal, batch).sum()
+                    each = loss(outputs, signal, batch)  # (N,)
+                    value = each.sum() if batch.weights is None else (each * batch.weights).sum()
                 told[name] = value.detach()
                 total = total if off else total + number(loss.weight) * value
         return total, told

@@ -81,7 +81,14 @@ class Rows:
             self._groups.append(group)
         group.add(index, closed)
 
-    def slopes(self, raw: Tensor, teacher: Tensor | None, targets: Tensor, factors: Tensor) -> Tensor:
+    def slopes(
+        self,
+        raw: Tensor,
+        teacher: Tensor | None,
+        targets: Tensor,
+        factors: Tensor,
+        tokens: Tensor | None = None,
+    ) -> Tensor:
         """Every term's sum over a chunk, and the gradient of sum_i factor_i · term_i written over ``raw``.
 
         Args:
@@ -89,6 +96,7 @@ class Rows:
             teacher: (C, V) the same, the teacher's logits; None where no term hears it.
             targets: (C,) int64, each below V.
             factors: (active,).
+            tokens: (C,) weights of the tokens; None for 1.
 
         Returns:
             (I,) in the dtype of ``factors``.
@@ -108,6 +116,8 @@ class Rows:
             sums.data_ptr(),
             torch.get_num_threads(),
         )
+        if tokens is not None:
+            _scale_rows(raw, sums, tokens)
         return self._told(sums.sum(0)).to(factors.dtype)
 
     def _made(self, group: _Open, weights: list[float]) -> _Group:
@@ -126,3 +136,12 @@ class Rows:
             for term, place, coefficient in group.asked:
                 told[term] += coefficient * sums[index, place]
         return told
+
+
+def _scale_rows(raw: Tensor, sums: Tensor, tokens: Tensor) -> None:
+    """Gradients (C, V) and sums (C, groups, 4) times the weights of their tokens, in place."""
+    raw.mul_(tokens[:, None])
+    sums.mul_(tokens.double()[:, None, None])
+    silent = tokens == 0  # what weighs nothing is 0 even where it is undefined
+    raw.masked_fill_(silent[:, None], 0.0)
+    sums.masked_fill_(silent[:, None, None], 0.0)

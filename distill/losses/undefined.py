@@ -44,7 +44,7 @@ def finite(value: Tensor, name: str, batch: Batch) -> None:
 def _first(this: Pass, names: list[str], raw: Tensor, rows: slice, told: tuple[Tensor, ...]) -> tuple[int, str] | None:
     """(row in the chunk, reason) of the first token that is undefined, its deepest cause first."""
     logits = this.head.shaped(raw)
-    chunk = Chunk(logits, this.targets[rows], this.signal, told, number(this.temperature))
+    chunk = Chunk(logits, this.targets[rows], this.signal, this.apart(told)[0], number(this.temperature))
     causes: list[tuple[Tensor, str]] = []
     if this.signal is not None and any(loss.asks for loss in this.losses):
         log_p, _ = chunk.pair()

@@ -40,6 +40,7 @@ class Pass:
         size: C.
         compiled: fuse the elementwise part.
         kernel: leave the losses that have a closed form to the compiled row kernel, where it can be had.
+        weights: (N,) of each token in every loss; None for 1. A chunk's stand behind what the teacher said.
     """
 
     losses: tuple[VocabularyLoss, ...]
@@ -51,6 +52,7 @@ class Pass:
     size: int
     compiled: bool = False
     kernel: bool = False
+    weights: Tensor | None = None
 
     def learned(self) -> list[Tensor]:
         """The active losses' own parameters and the shared temperature's, each once."""
@@ -73,29 +75,34 @@ class Pass:
     ) -> tuple[Tensor, list[Tensor]]:
         """Every loss's sum over a chunk (I,), the gradient of sum_i factor_i · term_i written over ``raw``, and the
         gradients on ``learned``."""
-        quick = self.shortcut
-        if quick is None or not quick.takes(raw, told):
+        quick, (said, weights) = self.shortcut, self.apart(told)
+        if quick is None or not quick.takes(raw, said):
             return slopes(self, raw, targets, told, factors, learned, self.compiled)
         sums = factors.new_zeros(len(self.losses))
         if quick.left:  # measured before the gradient is written over what they read
             rest = replace(self, losses=tuple(self.losses[i] for i in quick.left), active=0)
             sums[quick.left] = values(rest, raw, targets, told, sums[quick.left])
-        sums[quick.done] = quick.rows.slopes(raw, told[0] if quick.rows.hears else None, targets, factors)
+        sums[quick.done] = quick.rows.slopes(raw, said[0] if quick.rows.hears else None, targets, factors, weights)
         return sums, []
 
     def values(self, raw: Tensor, targets: Tensor, told: tuple[Tensor, ...], like: Tensor) -> Tensor:
         """The sums alone; ``raw`` may be overwritten."""
-        if self.shortcut is None or not self.shortcut.takes(raw, told):
+        if self.shortcut is None or not self.shortcut.takes(raw, self.apart(told)[0]):
             return values(self, raw, targets, told, like)
         return self.slopes(raw, targets, told, like.new_ones(self.active), ())[0]  # the same bits as in training
 
     def evaluate(self, raw: Tensor, targets: Tensor, told: tuple[Tensor, ...]) -> list[Tensor]:
         """Every loss on a chunk's raw products: I tensors (C,). Active ones first, so that what they share
         with the others (a softened pair) carries their gradient."""
-        chunk = Chunk(self.head.shaped(raw), targets, self.signal, told, number(self.temperature))
-        values = [loss(chunk) for loss in self.losses[: self.active]]
+        said, weights = self.apart(told)
+        chunk = Chunk(self.head.shaped(raw), targets, self.signal, said, number(self.temperature))
+        values = [_times(loss(chunk), weights) for loss in self.losses[: self.active]]
         with torch.no_grad():
-            return values + [loss(chunk) for loss in self.losses[self.active :]]
+            return values + [_times(loss(chunk), weights) for loss in self.losses[self.active :]]
+
+    def apart(self, told: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor | None]:
+        """What the teacher said of a chunk, and its tokens' weights."""
+        return (told, None) if self.weights is None else (told[:-1], told[-1])
 
     def walk(
         self, hidden: Tensor, weight: Tensor, bias: Tensor | None
@@ -110,7 +117,8 @@ class Pass:
             raw = product(states, weight.T, out=buffer[: rows.stop - rows.start])  # (C, V)
             if bias is not None:
                 raw += bias
-            yield rows, states, raw, () if self.signal is None else self.signal.chunk(rows)
+            told = () if self.signal is None else self.signal.chunk(rows)
+            yield rows, states, raw, told if self.weights is None else (*told, self.weights[rows])
 
 
 def weigh(outputs: Outputs, this: Pass, weights: Sequence[float | Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -136,6 +144,11 @@ def weigh(outputs: Outputs, this: Pass, weights: Sequence[float | Tensor]) -> tu
             sums = _values(this, hidden, head.weight, head.bias, dtype)
             return (factor * sums[: this.active]).sum(), sums, sums.new_zeros(())
         return _OnePass.apply(this, hidden, head.weight, head.bias, factor, *this.learned())
+
+
+def _times(values: Tensor, weights: Tensor | None) -> Tensor:
+    """(C,); what weighs nothing is 0 even where it is undefined."""
+    return values if weights is None else torch.where(weights == 0, 0.0, values * weights)
 
 
 def _values(this: Pass, hidden: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
