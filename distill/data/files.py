@@ -19,7 +19,7 @@ import lzma
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from distill.data.corpus import LONGEST, NULL, Corpus, Tally, checked, gather
 from distill.errors import BadInput, ResourceStop
@@ -45,7 +45,7 @@ def files(path: Path, field: str = "text") -> Corpus:
     """
     tally = Tally()
     try:
-        found = _found(path)
+        found = found_files(path)
     except OSError as problem:
         raise BadInput(str(path), f"cannot be looked at ({problem.strerror})", remedy="check data.path") from None
     return gather(str(path), _walked(path, found, field, tally), tally)
@@ -53,33 +53,33 @@ def files(path: Path, field: str = "text") -> Corpus:
 
 def _walked(path: Path, found: list[Path], field: str, tally: Tally) -> Iterator[str]:
     for file in found:
-        tally.domain = _domain(path, file)
+        tally.domain = domain_of(path, file)
         yield from _texts(file, field, tally)
 
 
-def _domain(path: Path, file: Path) -> str:
+def domain_of(path: Path, file: Path) -> str:
     """Which part of a folder a file belongs to: the folder in it, or the file's own name without its suffix."""
     if file == path:
         return ""
     first = file.relative_to(path).parts[0]
-    return first.removesuffix(_suffix(file)) if first == file.name else first
+    return first.removesuffix(suffix_of(file)) if first == file.name else first
 
 
-def _found(path: Path) -> list[Path]:
+def found_files(path: Path) -> list[Path]:
     accepted = f"accepted are {', '.join(SUFFIXES)}"
     if path.is_dir():
-        inside = sorted(file for file in path.rglob("*") if _suffix(file) and not file.name.startswith("."))
+        inside = sorted(file for file in path.rglob("*") if suffix_of(file) and not file.name.startswith("."))
         if not inside:
             raise BadInput(str(path), "no text in this folder", remedy=accepted)
         return inside
     if not path.exists():
         raise BadInput(str(path), "no such file or folder", remedy="check data.path")
-    if not _suffix(path):
+    if not suffix_of(path):
         raise BadInput(str(path), "not a kind of file that is read", remedy=accepted)
     return [path]
 
 
-def _suffix(path: Path) -> str:
+def suffix_of(path: Path) -> str:
     """The kind of file by its name, or nothing."""
     name = path.name.lower()
     return next((suffix for suffix in reversed(SUFFIXES) if name.endswith(suffix)), "")
@@ -91,7 +91,7 @@ def _texts(path: Path, field: str, tally: Tally) -> Iterator[str]:
     try:
         if path.stat().st_size == 0:
             raise BadInput(str(path), "an empty file", remedy="was a download interrupted?")
-        suffix = _suffix(path)
+        suffix = suffix_of(path)
         if suffix == ".parquet":
             yield from _parquet(path, field, tally)
         elif suffix.startswith(".jsonl"):
@@ -105,7 +105,7 @@ def _texts(path: Path, field: str, tally: Tally) -> Iterator[str]:
 # ------------------------------------------------------------------------------------------------------------ lines
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
+def whole_lines(path: Path) -> Iterator[tuple[str, str]]:
     """(``file:line``, the line in Unicode with its end as ``\\n``)."""
     number = 0
     try:
@@ -146,7 +146,7 @@ def _sections(path: Path, tally: Tally) -> Iterator[str]:
     """Whole paragraphs; put together again they are the file, but for blank lines between two sections."""
     lines: list[str] = []
     length = 0
-    for _, line in _lines(path):
+    for _, line in whole_lines(path):
         lines.append(line)
         length += len(line)
         if length >= (SECTION if not line.strip() else LONGEST_SECTION):
@@ -159,24 +159,28 @@ def _sections(path: Path, tally: Tally) -> Iterator[str]:
 
 
 def _json_lines(path: Path, field: str, tally: Tally) -> Iterator[str]:
-    for place, line in _lines(path):
+    for place, line in whole_lines(path):
         tally.rows += 1
         if not line.strip():
             yield ""
             continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as problem:
-            raise BadInput(
-                place, f"not JSON at column {problem.colno} ({problem.msg})", remedy="mend the line"
-            ) from None
-        except (ValueError, RecursionError):
-            raise BadInput(place, "JSON with a number too long or nested too deeply", remedy="mend the line") from None
-        if not isinstance(row, dict):
-            raise BadInput(place, f"{_kind(row)}, where an object {{…}} was expected", remedy="mend the line")
+        row = json_object(place, line)
         if field not in row:
-            raise BadInput(place, f"no field '{field}' {_fields(list(row))}", remedy="data.field=NAME")
+            raise BadInput(place, f"no field '{field}' {fields_told(list(row))}", remedy="data.field=NAME")
         yield from text_of(place, row[field], field, tally)
+
+
+def json_object(place: str, line: str) -> dict[str, Any]:
+    """The object that a line holds; raises BadInput if it holds anything else."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as problem:
+        raise BadInput(place, f"not JSON at column {problem.colno} ({problem.msg})", remedy="mend the line") from None
+    except (ValueError, RecursionError):
+        raise BadInput(place, "JSON with a number too long or nested too deeply", remedy="mend the line") from None
+    if not isinstance(row, dict):
+        raise BadInput(place, f"{kind_of(row)}, where an object {{…}} was expected", remedy="mend the line")
+    return row
 
 
 def text_of(place: str, value: object, field: str, tally: Tally) -> Iterator[str]:
@@ -190,10 +194,10 @@ def text_of(place: str, value: object, field: str, tally: Tally) -> Iterator[str
     elif isinstance(value, str):
         yield checked(place, value)
     else:
-        raise BadInput(place, f"field '{field}' is {_kind(value)}, where text was expected", remedy="mend the row")
+        raise BadInput(place, f"field '{field}' is {kind_of(value)}, where text was expected", remedy="mend the row")
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
     kinds = {
         dict: "an object",
         list: "a list",
@@ -205,7 +209,7 @@ def _kind(value: object) -> str:
     return kinds.get(type(value), "null" if value is None else f"a {type(value).__name__}")
 
 
-def _fields(names: list[str]) -> str:
+def fields_told(names: list[str]) -> str:
     """Names of columns help to mend a config; what does not look like a name could be somebody's text."""
     shown = [name for name in names if name.isidentifier() and len(name) <= 32][:8]
     return f"(there are: {', '.join(shown)})" if shown else "(and no other that looks like a name)"
@@ -245,7 +249,7 @@ def _check_column(path: Path, schema: "pa.Schema", field: str) -> None:
 
     if schema.names.count(field) != 1:
         fault = "two columns" if field in schema.names else "no column"
-        raise BadInput(str(path), f"{fault} '{field}' {_fields(schema.names)}", remedy="data.field=NAME")
+        raise BadInput(str(path), f"{fault} '{field}' {fields_told(schema.names)}", remedy="data.field=NAME")
     kind = schema.types[schema.names.index(field)]
     kind = kind.value_type if kinds.is_dictionary(kind) else kind
     if not any(like(kind) for like in (kinds.is_string, kinds.is_large_string, kinds.is_string_view, kinds.is_null)):

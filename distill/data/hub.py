@@ -33,10 +33,10 @@ def hub(
         BadInput: the set, split or column does not exist, or a row holds no text.
     """
     tally = Tally()
-    return gather(f"{name} ({split})", _texts(name, _loaded(name, split, subset, cache), field, tally), tally)
+    return gather(f"{name} ({split})", _texts(name, loaded(name, split, subset, cache), field, tally), tally)
 
 
-def _loaded(name: str, split: str, subset: str | None, cache: Path | None) -> "Dataset":
+def loaded(name: str, split: str, subset: str | None, cache: Path | None) -> "Dataset":
     from datasets import Dataset, load_dataset
     from datasets.exceptions import DatasetNotFoundError, DatasetsError
 
