@@ -11,6 +11,7 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -38,7 +39,7 @@ class Evaluated:
     """What came out: lines for ``metrics.jsonl`` and for ``samples.jsonl``."""
 
     rows: list[Row]
-    samples: list[dict[str, str]]
+    samples: list[dict[str, Any]]
 
 
 class Evaluation:
@@ -107,7 +108,8 @@ class Evaluation:
             for subject in subjects:
                 subject.model.to(place)  # pyright: ignore[reportArgumentType]  (torch's overloads)
                 modes.enter_context(evaluating(subject.model))
-            measured = self._on_text(subjects, (batch.to(place) for batch in batches), teacher, kind)
+            tallies = self._on_text(subjects, (batch.to(place) for batch in batches), teacher, kind)
+            measured = {name: [row for tally in told for row in tally.rows()] for name, told in tallies.items()}
             rows = [_row(subject, one, split, seed) for subject in subjects for one in measured[subject.name]]
             for measure in (one for one in self.model_measures.values() if one.suits(kind)):
                 found = measure.measure(subjects)
@@ -115,7 +117,8 @@ class Evaluation:
             for written in self.prompt_measures.values() if prompts else ():
                 found = written.measure(subjects, prompts[: written.prompts])
                 rows += [_row(subject, one, split, seed) for subject in subjects for one in found[subject.name]]
-            samples = [] if self.continuations is None else self.continuations.texts(subjects, prompts)
+            samples: list[dict[str, Any]] = [line for told in tallies.values() for one in told for line in one.lines()]
+            samples += [] if self.continuations is None else self.continuations.texts(subjects, prompts)
             for worked in (one.measure(subjects, data) for one in self._on_samples(kind) if data is not None):
                 rows += [_row(subject, one, split, seed) for subject in subjects for one in worked.rows[subject.name]]
                 samples += worked.samples
@@ -126,7 +129,8 @@ class Evaluation:
 
     def _on_text(
         self, subjects: Sequence[Subject], batches: Iterable[Batch], teacher: Teacher | None, kind: str
-    ) -> Mapping[str, list[Measured]]:
+    ) -> Mapping[str, list[TokenMeasure]]:
+        """Each subject's measures after all of the text; without those that the teacher could not answer."""
         provided = frozenset() if teacher is None else teacher.provides
         suited = [measure for measure in self.token_measures.values() if measure.suits(kind)]
         usable = [measure for measure in suited if measure.needs <= provided]
@@ -152,10 +156,7 @@ class Evaluation:
                 break
         if teacher is not None:
             teacher.passes = passes
-        return {
-            name: [row for tally in told if asked or not tally.needs for row in tally.rows()]
-            for name, told in tallies.items()
-        }
+        return {name: [tally for tally in told if asked or not tally.needs] for name, told in tallies.items()}
 
 
 def _outputs(subject: Subject, batch: Batch, signal: Signal | None, teacher: PreTrainedModel | None) -> Outputs:

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -101,6 +101,10 @@ class TokenMeasure(Measure, ABC):
     @abstractmethod
     def rows(self) -> list[Measured]:
         """What came out, once all tokens were seen."""
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What a reader should see besides, for ``samples.jsonl``."""
+        return []
 
 
 class ModelMeasure(Measure, ABC):

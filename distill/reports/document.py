@@ -114,7 +114,29 @@ class Voices:
     caption: str = ""
 
 
-Block = Table | Figure | Prose | Remarks | Listing | Pairs | Voices
+@dataclass(frozen=True)
+class Token:
+    """A token of a text: ``shade`` from 0 to 1, and two lists of (text, figure) that stand side by side on hover."""
+
+    text: str
+    shade: float
+    over: str
+    left: tuple[tuple[str, str], ...]
+    right: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Shaded:
+    """Texts whose tokens are shaded: (subject, label, remark, tokens); ``worst`` says the same in numbers."""
+
+    kind: ClassVar[str] = "shaded"
+    texts: tuple[tuple[str, str, str, tuple[Token, ...]], ...]
+    heads: tuple[str, str]
+    caption: str
+    worst: Table
+
+
+Block = Table | Figure | Prose | Remarks | Listing | Pairs | Voices | Shaded
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,27 @@ class Sample:
     text: str
 
 
+@dataclass(frozen=True)
+class Word:
+    """A held-out token: its text, KL(p ‖ q) there, the subject's probability of it, and what both sides think likeliest
+    ((text, probability), …)."""
+
+    text: str
+    divergence: float
+    chance: float
+    teacher: tuple[tuple[str, float], ...]
+    own: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Some held-out text, token by token, as ``subject`` and its teacher see it."""
+
+    subject: str
+    sample: int
+    words: tuple[Word, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """One run folder.
@@ -50,6 +71,7 @@ class Run:
         samples: continuations.
         swept: this run's values of the swept keys, as its sweep's job says.
         problems: what could not be read, one line each.
+        passages: held-out text, token by token.
     """
 
     folder: Path
@@ -60,6 +82,7 @@ class Run:
     samples: tuple[Sample, ...]
     swept: Mapping[str, str]
     problems: tuple[str, ...]
+    passages: tuple[Passage, ...] = ()
 
     @property
     def name(self) -> str:
@@ -166,13 +189,15 @@ def read_run(folder: Path, swept: Mapping[str, str] | None = None) -> Run:
     except (BadInput, UnicodeDecodeError) as problem:
         told = ()
         problems.append(str(problem))
+    samples, passages = _said(folder / "samples.jsonl", problems)
     return Run(
         folder=folder,
         config=_mapping(folder / "config.yaml", yaml.safe_load, problems),
         provenance=_mapping(folder / "provenance.json", json.loads, problems),
         status=_mapping(folder / "status.json", json.loads, problems),
         rows=told,
-        samples=_samples(folder / "samples.jsonl", problems),
+        samples=samples,
+        passages=passages,
         swept=swept or {},
         problems=tuple(problems),
     )
@@ -241,16 +266,24 @@ def _mapping(path: Path, parse: Any, problems: list[str]) -> Mapping[str, Any]:
     return {}
 
 
-def _samples(path: Path, problems: list[str]) -> tuple[Sample, ...]:
-    if not path.is_file():
-        return ()
-    found: list[Sample] = []
-    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
+def _said(path: Path, problems: list[str]) -> tuple[tuple[Sample, ...], tuple[Passage, ...]]:
+    """Continuations and passages; lines of another kind are for other readers."""
+    samples: list[Sample] = []
+    passages: list[Passage] = []
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True) if path.is_file() else (), start=1):
         if not line.endswith(b"\n"):
             break  # a killed writer
         try:
             told = json.loads(line)
-            found.append(Sample(str(told["subject"]), str(told["prompt"]), str(told["text"])))
+            if "tokens" in told:
+                passages.append(Passage(str(told["subject"]), int(told["sample"]), tuple(map(_word, told["tokens"]))))
+            elif "sample" not in told:
+                samples.append(Sample(str(told["subject"]), str(told["prompt"]), str(told["text"])))
         except (ValueError, TypeError, KeyError) as problem:
             problems.append(f"{path}:{number}: not a sample ({problem})")
-    return tuple(found)
+    return tuple(samples), tuple(passages)
+
+
+def _word(told: Mapping[str, Any]) -> Word:
+    sides = [tuple((str(text), float(chance)) for text, chance in told[side]) for side in ("teacher", "own")]
+    return Word(str(told["text"]), float(told["kl"]), float(told["chance"]), *sides)

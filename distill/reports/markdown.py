@@ -2,7 +2,7 @@
 
 from functools import singledispatch
 
-from distill.reports.document import Document, Figure, Item, Listing, Pairs, Prose, Remarks, Table, Voices
+from distill.reports.document import Document, Figure, Item, Listing, Pairs, Prose, Remarks, Shaded, Table, Voices
 from distill.reports.escaping import fenced, in_markdown
 
 
@@ -70,6 +70,16 @@ def _(block: Voices) -> str:
         parts.append(f"Prompt:\n\n{fenced(prompt)}")
         parts += [f"{in_markdown(name, start=True)}:\n\n{fenced(text)}" for _, name, text in voices]
     return "\n\n".join(parts)
+
+
+@written.register
+def _(block: Shaded) -> str:
+    parts = [f"*{in_markdown(block.caption)}*"]
+    for _, name, remark, tokens in block.texts:
+        parts.append(
+            f"{in_markdown(name, start=True)}, {in_markdown(remark)}:\n\n{fenced(''.join(t.text for t in tokens))}"
+        )
+    return "\n\n".join([*parts, written(block.worst)])
 
 
 def _cell(item: Item) -> str:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from distill.reports import account, calibration, curves, effects, heatmap, keycurve, pareto, results, runlist
+from distill.reports import account, calibration, curves, effects, heatmap, keycurve, pareto, passages, results, runlist
 from distill.reports.cells import Cell, Design, design
 from distill.reports.continuations import continuations
 from distill.reports.document import Block, Document, Section
@@ -40,6 +40,7 @@ def _of_run(run: Run) -> Document:
             ("Result", [results.results(cell) if cell.subjects else None, results.differences(cell)]),
             ("Learning curves", [curves.learning([run], run.subjects)]),
             ("Calibration", [calibration.reliability(cell)]),
+            ("Token by token", [passages.passages(run)]),
             ("Continuations", [continuations(run)]),
             ("Other measures", [results.others(cell)]),
             ("Objective", account.formula([run])),
@@ -76,6 +77,7 @@ def _of_runs(evidence: Evidence, base: Path) -> Document:
             ("Pareto front", [pareto.fronts(plan)]),
             ("Learning curves", [curves.learning(runs, subjects)]),
             ("Calibration", [calibration.reliability(cell)] if cell else []),
+            ("Token by token", [passages.passages(cell.runs[0])] if cell else []),
             ("Continuations", [continuations(cell.runs[0])] if cell else []),
             ("Runs that did not finish", [runlist.failures(runs, base)]),
             ("Runs", [runlist.run_list(runs, plan, base)]),

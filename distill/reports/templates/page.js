@@ -60,8 +60,20 @@
     svg.append(mark);
   };
 
+  const sides = (told) => {
+    const table = document.createElement("table"), row = (cells, kind, span) => {
+      const tr = table.insertRow();
+      for (const text of cells) { const cell = document.createElement(kind); cell.textContent = text; cell.colSpan = span; tr.append(cell); }
+    };
+    const [left, right] = [told.left, told.right].map((text) => text.split("\n").map((pair) => pair.split("\t")));
+    row(told.heads.split("|"), "th", 2);
+    left.forEach((pair, i) => row([...pair, ...(right[i] ?? ["", ""])], "td", 1));
+    return table;
+  };
   const tell = (event) => {
     hide();
+    const token = event.target.closest?.("[data-left]");
+    if (token) { tip.replaceChildren(line(token.dataset.over, "", "over"), sides(token.dataset)); return place(event); }
     const said = event.target.closest?.("[data-tip]");
     if (said) { tip.textContent = said.dataset.tip; return place(event); }
     const svg = event.target.closest?.("svg.plot[data-hover]");
