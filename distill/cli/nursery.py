@@ -43,6 +43,7 @@ class Recipe:
         tokenizer: the node of a recipe for one of its own; None takes the student's. Then the run needs an alignment
             that crosses tokenizers.
         sequence_length: of its training rows, in its tokens; None takes the data's.
+        data: keys of the data that are others for it: another resolution, a description instead of a picture.
     """
 
     student: dict[str, Any]
@@ -53,6 +54,7 @@ class Recipe:
     seed: Natural = 0
     tokenizer: dict[str, Any] | None = None
     sequence_length: Count | None = None
+    data: dict[str, Any] | None = None
 
 
 def raised(recipe: Recipe, config: Mapping[str, Any], tokenizer: Any, console: Any) -> Path:
@@ -143,7 +145,7 @@ def _text(recipe: Recipe, data: Mapping[str, Any]) -> dict[str, Any]:
     told = {"share": recipe.share, "seed": recipe.seed, "batch_size": recipe.batch_size}
     told |= {"sequence_length": recipe.sequence_length or data.get("sequence_length")}
     told |= {"evaluation_tokens": EVALUATION_TOKENS}
-    return {**data, **own, **{key: value for key, value in told.items() if key in data}}
+    return {**data, **own, **{key: value for key, value in told.items() if key in data}, **(recipe.data or {})}
 
 
 def _key(recipe: Recipe, fingerprint: str) -> str:

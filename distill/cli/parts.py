@@ -90,7 +90,7 @@ class Parts:
         folder = Path(place) if Path(place).is_dir() else None
         if self.own is not None:
             return [Subject("teacher", model, self.own, known_ids(self.own), folder, taught=True)]
-        return [Subject("teacher", model, self.tokenizer, self.size, folder)]
+        return [Subject("teacher", model, self.tokenizer, self.size, folder, taught=self.data.teacher_differs)]
 
     def student(self) -> "PreTrainedModel":
         """The student's initial weights: the same at every call."""

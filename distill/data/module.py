@@ -53,16 +53,20 @@ class DataModule(pl.LightningDataModule, ABC):
 
     Attributes:
         kind: what its numbers are of; a measure says for which kinds it is made.
+        templated: it goes through a chat template, which both models then have to share.
         family: of the models that learn from it; a key of the same name wins.
         packing: several samples share a row, and must not see each other.
         sequence_length: tokens of a sample at most; what a model must have positions for.
         teacher_rate: tokens of the teacher's for one of the student's.
+        teacher_differs: the teacher it met reads something else than the student, with the same targets.
         rows: by split, anything with a length that gives what ``collate`` takes; filled by ``prepare``.
     """
 
     kind: ClassVar[str]
+    templated: ClassVar[bool] = False
     family: Family = "causal"
     packing: bool = False
+    teacher_differs: bool = False
     sequence_length: int
     batch_size: int
     seed: int
