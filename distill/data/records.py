@@ -7,12 +7,15 @@ What a row has to hold, the reader of it says (conversations, questions); what m
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distill.data.corpus import EMPTY, NULL, Tally, checked
 from distill.data.files import domain_of, fields_told, found_files, json_object, kind_of, suffix_of, whole_lines
 from distill.data.hub import loaded
 from distill.errors import BadInput
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,29 @@ def of_files(path: Path, tally: Tally) -> Iterator[Record]:
             yield Record(place, fields, str(fields.get("domain") or tally.domain))
 
 
-def of_hub(name: str, split: str, subset: str | None, cache: Path | None, tally: Tally) -> Iterator[Record]:
-    """Of one split of a data set of the hub, or of a folder that ``datasets`` reads."""
-    for row in loaded(name, split, subset, cache):
+def of_hub(
+    name: str, split: str, subset: str | None, cache: Path | None, tally: Tally, encoded: bool = False
+) -> Iterator[Record]:
+    """Of one split of a data set of the hub, or of a folder that ``datasets`` reads.
+
+    Args:
+        encoded: leave pictures and sounds as the bytes or paths that the set holds.
+    """
+    found = loaded(name, split, subset, cache)
+    for row in _encoded(found) if encoded else found:
         tally.rows += 1
         fields: dict[str, Any] = dict(row)  # type: ignore[arg-type]
         yield Record(f"{name}:{tally.rows}", fields, str(fields.get("domain") or ""))
+
+
+def _encoded(found: "Dataset") -> "Dataset":
+    from datasets import Audio, Image
+
+    for column, feature in found.features.items():
+        for kind in (Image, Audio):
+            if isinstance(feature, kind):  # the library's own types
+                found = found.cast_column(column, kind(decode=False))
+    return found
 
 
 def _of_lines(file: Path, tally: Tally) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -128,9 +128,13 @@ class Pictures(Decoder):
     """Whether bytes are a picture; it is decoded whole, so that one that is cut off is found."""
 
     def __call__(self, content: bytes) -> Any:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
 
-        with Image.open(io.BytesIO(content)) as opened:
+        try:
+            opened = Image.open(io.BytesIO(content))
+        except UnidentifiedImageError:
+            raise ValueError("no picture that Pillow knows") from None
+        with opened:
             if opened.width * opened.height > PIXELS:
                 raise ValueError(f"{opened.width} × {opened.height} pixels are more than {PIXELS:,}")
             return flat(opened)
@@ -171,7 +175,9 @@ def view_of(config: Any, placeholder: int, padding: int, normal: tuple[Any, Any]
     seen = getattr(config, "vision_config", None)
     if config.is_encoder_decoder and hasattr(config, "encoder"):  # a pair of two models
         start = config.decoder_start_token_id
-        return View("cross", side=_side(config.encoder), start=start or 0, padding=padding, mean=normal[0], std=normal[1])
+        return View(
+            "cross", side=_side(config.encoder), start=start or 0, padding=padding, mean=normal[0], std=normal[1]
+        )
     if seen is None:
         return View("text", padding=padding)
     patches = (_side(seen) // seen.patch_size) ** 2
