@@ -124,7 +124,9 @@ def gathered(source: Source, decode: "Decoder", wanted: Iterable[str]) -> Gather
     if not found.groups:
         why = ", ".join(f"{count} {reason}" for reason, count in found.tally.dropped.items()) or "nothing in it"
         first = f"; {found.unreadable[0]}" if found.unreadable else ""
-        raise BadInput(source.name, f"no sample left of {found.tally.rows} rows ({why}{first})", remedy="check the data")
+        raise BadInput(
+            source.name, f"no sample left of {found.tally.rows} rows ({why}{first})", remedy="check the data"
+        )
     return found
 
 
