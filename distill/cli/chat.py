@@ -56,21 +56,37 @@ def run(arguments: Arguments) -> int:
         told = " ".join(arguments.words) or "nothing"
         reason = "chat takes one run folder, exported folder, model folder or hub id, without -m"
         raise BadInput("command line", reason, value=told)
-    place = Path(arguments.words[0]).expanduser()
-    exported = read_json(place / FACTS)
-    target = _target(arguments, place if exported else None)
     if arguments.dry_run:
-        print(f"{arguments.words[0]}: {exported['label'] if exported else ', '.join(target.models)}")
-        return 0
+        return foretold(arguments)
     from rich.console import Console
 
     from distill.cli.quiet import quieten
 
     quieten()
     console = Console(highlight=False, markup=False)
-    student = _exported(place, exported, target) if exported else _student(target)
-    Chat(target, student, console).go(_lines(console))
+    Chat(*speaking(arguments), console).go(_lines(console))
     return 0
+
+
+def foretold(arguments: Arguments) -> int:
+    """Say what a command line's one word is; 0."""
+    place = Path(arguments.words[0]).expanduser()
+    exported = read_json(place / FACTS)
+    target = _target(arguments, place if exported else None)
+    print(f"{arguments.words[0]}: {exported['label'] if exported else ', '.join(target.models)}")
+    return 0
+
+
+def speaking(arguments: Arguments) -> tuple[Target, "Speaker"]:
+    """What a command line's one word names, and the model of it, loaded.
+
+    Raises:
+        BadInput: there is no such model, or it cannot be used.
+    """
+    place = Path(arguments.words[0]).expanduser()
+    exported = read_json(place / FACTS)
+    target = _target(arguments, place if exported else None)
+    return target, _exported(place, exported, target) if exported else _student(target)
 
 
 def _target(arguments: Arguments, export: Path | None) -> Target:
@@ -119,7 +135,8 @@ def _loaded(path: str, wheel: str | None, target: Target) -> tuple[Any, Any]:
 
 
 def _manner(target: Target) -> tuple[str | None, float, int]:
-    return target.config["system"], target.config["temperature"], target.config["seed"]
+    told = target.config
+    return told.get("system"), told.get("temperature", 0.0), told.get("seed", 0)
 
 
 def _lines(console: "Console") -> Iterator[str]:
