@@ -12,7 +12,8 @@ from distill.errors import BadInput
 REMEDIES = {
     "logits": "use teacher=live or teacher=nursery, or remove the loss (~objective.losses.{loss})",
     "hidden": "use a teacher that runs here (teacher=live), or remove the loss (~objective.losses.{loss})",
-    "layers": "use a teacher that runs here (teacher=live), or remove the loss (~objective.losses.{loss})",
+    "layers": "keep them (signal@teacher.signal=layers), use a teacher that runs here (teacher=live), or remove the loss "
+    "(~objective.losses.{loss})",
     "attention": "use a teacher that runs here (teacher=live), or remove the loss (~objective.losses.{loss})",
     "sampled": "use teacher=stored signal@teacher.signal=sampled, or another loss",
 }
@@ -31,6 +32,7 @@ def contradictions(config: dict[str, Any], origin: Callable[[str], str]) -> list
         _balance,
         _other_tokens,
         _kept_changes,
+        _unwritten,
     )
     return [problem for check in checks for problem in check(config, origin)]
 
@@ -126,6 +128,19 @@ def _kept_changes(config: dict[str, Any], origin: Callable[[str], str]) -> Itera
             reason = "which teacher is heard depends on more than the text, so nothing of it can be kept"
             remedy = "keep each teacher's word instead: teacher=ensemble teacher@teacher.teachers.NAME=stored"
             yield BadInput(f"{origin(f'{key}.route')} {key}.route", reason, remedy=remedy)
+
+
+def _unwritten(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
+    """A loss about text that models write, and nobody writes."""
+    rollout = part_of(config.get("rollout"))
+    if rollout is None or attribute(rollout, "writes") is True:
+        return
+    for key, loss in nodes(config.get("objective"), "objective"):
+        part = part_of(loss)
+        if part is not None and attribute(part, "written") is True:
+            reason = f"{part.name} is about text that models write, and this rollout writes none"
+            other = "pairs" if part.name == "ContrastivePairs" else "student"
+            yield BadInput(f"{origin(key)} {key}", reason, remedy=f"write rollout={other}")
 
 
 def _provided(teacher: object) -> frozenset[str] | None:

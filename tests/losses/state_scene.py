@@ -51,7 +51,10 @@ def batch_of(rows: Sequence[Sequence[int]], padding: int = 0, packed: bool = Tru
         places[b, start:] = torch.arange(width - start)
     inputs = {"input_ids": ids, "position_ids": places} if packed else {"input_ids": ids, "attention_mask": mask}
     where = torch.tensor(positions)
-    return Batch(inputs, inputs, where, where, ids.flatten()[where], torch.tensor(owners), tuple(samples))
+    targets, whose = ids.flatten()[where], torch.tensor(owners)
+    index = torch.tensor([int(sample, 16) for sample in samples])[whose]  # as if models had written them, in turns
+    labels = {"writers": 1 + index % 2, "behaviour": -3.0 - 0.1 * (targets % 7)}
+    return Batch(inputs, inputs, where, where, targets, whose, tuple(samples), labels=labels)
 
 
 def model(layers: int, width: int, heads: int, kv_heads: int, seed: int) -> PreTrainedModel:

@@ -48,7 +48,8 @@ def test_one_finite_value_a_token_and_a_gradient_for_the_student_alone(pair, nam
     value = pair.value(loss, batch)
     assert value.shape == (batch.tokens,)
     assert value.dtype == torch.float32
-    assert (value >= -1e-6).all()
+    if name != "sampled_reverse_kl":  # a drawn token's log-ratio is an estimate, below 0 as often as it must be
+        assert (value >= -1e-6).all()
     gradient = slopes(value.sum(), pair.student, loss)
     assert gradient.isfinite().all()
     assert gradient.abs().sum() > 0
