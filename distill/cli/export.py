@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from distill.rows import Row
     from distill.teachers.teacher import Teacher
 
-CARD, FACTS = "README.md", "export.json"
+CARD, FACTS, BESIDE = "README.md", "export.json", "beside.jsonl"
+"""The card, what the folder is, and the rows of student and teacher that were measured in the same minutes."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,10 @@ def _written(job: Job, parts: "Parts", student: "Subject", arguments: Arguments,
         teacher = parts.teacher.exact if "logits" in parts.teacher.exact.provides else None
         with console.status(f"re-checking {file}"):
             batches = parts.data.test_batches()
-            found.append(recheck.check(job.export, draft, job.name, student, batches, teacher, parts.seed))
+            beside = next((one for one in parts.subjects() if not one.taught), None)
+            found.append(recheck.check(job.export, draft, job.name, student, batches, teacher, parts.seed, beside))
         rows.append(draft / rows.METRICS, found[0].file)
+        rows.append(draft / BESIDE, [*found[0].student, *found[0].teacher])
         (draft / CARD).write_text(card(_facts(job, parts, student, file, found[0], arguments)), encoding="utf-8")
 
     try:

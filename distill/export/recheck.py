@@ -11,7 +11,7 @@ Left out on purpose: batches. A file on the edge answers one person.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from distill.errors import NumericalStop
 from distill.evaluation.agreement import Agreement
+from distill.evaluation.attention import computed
 from distill.evaluation.bootstrap import SampleMean
 from distill.evaluation.calibration import Calibration
 from distill.evaluation.likelihood import Likelihood
@@ -28,7 +29,8 @@ from distill.export.export import Bound, Export, weights_in
 from distill.export.pieces import pieces
 from distill.export.resident import resident
 from distill.export.runner import Runner
-from distill.export.speeds import side_by_side
+from distill.export.speeds import in_turns
+from distill.export.torch_runner import TorchRunner
 from distill.models import evaluating, shape
 from distill.ranges import Count
 from distill.rows import Row
@@ -52,11 +54,13 @@ class Checked:
         file: rows of the file.
         student: the same measures of the student on the same tokens, for the table; not for the run's metrics.
         how: who ran the file.
+        teacher: the same of the teacher, where it is a model with the student's tokens.
     """
 
     file: list[Row]
     student: list[Row]
     how: str
+    teacher: list[Row] = field(default_factory=list)
 
 
 class Recheck:
@@ -90,6 +94,7 @@ class Recheck:
         batches: Iterable[Batch],
         teacher: Teacher | None = None,
         seed: int = 0,
+        beside: Subject | None = None,
     ) -> Checked:
         """Measure, then hold to the bound.
 
@@ -101,78 +106,91 @@ class Recheck:
             batches: of held-out text.
             teacher: with the student's tokens; its agreement with the file is measured too.
             seed: of the run, for the rows.
+            beside: the teacher's model, whose quality, size and speed are told too.
 
         Raises:
             NumericalStop: the file is beyond its bound, or answers with what is no number.
         """
         opened = export.open(folder, student)
         with evaluating(student.model):
-            told, own, prompts, expected = self._on_text(opened.runner, student, batches, teacher)
-            hold(export.bound, told, name)
-            sizes, reference = self._sizes(export, folder, student)
-            runner = opened.runner if opened.timed else None
-            speeds = side_by_side(runner, student, self.prompt_tokens, self.new_tokens, self.rounds)
-        elsewhere = export.run_elsewhere(folder, prompts, expected)
+            told = self._on_text(opened.runner, student, batches, teacher)
+            hold(export.bound, told.file, name)
+            sizes = self._size(export.format, folder, student, weights_in(folder))
+            reference = self._size("huggingface", student.folder, student, _files(student))
+            runners: dict[str, Runner] = {"student": TorchRunner(student.model, student.vocabulary)}
+            runners |= {"file": opened.runner} if opened.timed else {}
+            runners |= {} if beside is None else {"teacher": TorchRunner(beside.model, beside.vocabulary)}
+            models = [student.model, *([] if beside is None else [beside.model])]
+            with computed(models, "sdpa"):  # a teacher may have been asked for its attention, in the open
+                speeds = in_turns(runners, self.prompt_tokens, self.new_tokens, self.rounds)
+        elsewhere = export.run_elsewhere(folder, told.prompts, told.expected)
         hold(export.bound, elsewhere, name)
-        file = [*_rows(name, student.step, seed, told, "test"), *_rows(name, student.step, seed, elsewhere, "test")]
-        file += _rows(name, student.step, seed, [*sizes, *speeds[0]], "none")
-        beside = _rows(student.name, student.step, seed, own, "test")
-        beside += _rows(student.name, student.step, seed, [*reference, *speeds[1]], "none")
-        return Checked(_last(file), beside, opened.how)
+
+        def rows(subject: str, measured: list[Measured], split: str) -> list[Row]:
+            return _rows(subject, 0 if subject == "teacher" else student.step, seed, measured, split)
+
+        file = [*rows(name, [*told.file, *elsewhere], "test"), *rows(name, [*sizes, *speeds.get("file", [])], "none")]
+        own = rows(student.name, told.student, "test") + rows(student.name, [*reference, *speeds["student"]], "none")
+        theirs: list[Row] = []
+        if beside is not None:
+            size = self._size("huggingface", beside.folder, beside, _files(beside))
+            theirs = rows("teacher", told.teacher, "test") + rows("teacher", [*size, *speeds["teacher"]], "none")
+        return Checked(_last(file), own, opened.how, theirs)
 
     # ------------------------------------------------------------------------------------------------------- text
 
-    def _on_text(
-        self, runner: Runner, student: Subject, batches: Iterable[Batch], teacher: Teacher | None
-    ) -> tuple[list[Measured], list[Measured], list[list[int]], list[Tensor]]:
-        """The file's measures, the student's, and texts with the student's word on the next token."""
-        file, own = [Likelihood(), Calibration()], [Likelihood(), Calibration()]
-        to_student, to_teacher, change = Agreement(), [Agreement(), Agreement()], SampleMean()
+    def _on_text(self, runner: Runner, student: Subject, batches: Iterable[Batch], teacher: Teacher | None) -> "Told":
+        sides = [[Likelihood(), Calibration()] for _ in range(3)]  # file, student, teacher
+        to_student, to_teacher, change = Agreement(), [Agreement() for _ in range(3)], SampleMean()
         heard, bytes_, prompts, expected = teacher is not None, 0, [], []
         for piece in pieces(student, batches, teacher, self.tokens):
             log_p, log_q = piece.log_q, _log_softmax(runner, piece.ids)
-            views = piece.tokens(log_q, piece.log_p), piece.tokens(log_p, piece.log_p)
-            _update(file, views[0])
-            _update(own, views[1])
+            views = [piece.tokens(log_q, piece.log_p), piece.tokens(log_p, piece.log_p)]
+            heard = heard and piece.log_p is not None
+            views += [piece.tokens(piece.log_p, piece.log_p)] if piece.log_p is not None else []
+            for side, view in zip(sides, views, strict=False):
+                _update(side, view)
             to_student.update(replace(views[0], log_p=log_p))
             change.add(views[0].nats.double() - views[1].nats.double(), views[0].owners)
-            heard = heard and piece.log_p is not None
-            if heard:
-                to_teacher[0].update(views[0])
-                to_teacher[1].update(views[1])
+            for agreement, view in zip(to_teacher, views, strict=False) if heard else ():
+                agreement.update(view)
             bytes_ += piece.bytes
             if len(prompts) < ELSEWHERE:
                 prompts.append(piece.ids)
                 expected.append(log_p[-1])
-        rows = [row for tally in file for row in tally.rows()]
-        rows += [replace(row, metric=_TO_STUDENT[row.metric]) for row in to_student.rows()]
+        found = [[row for tally in side for row in tally.rows()] for side in sides]
+        found[0] += [replace(row, metric=_TO_STUDENT[row.metric]) for row in to_student.rows()]
         bits = change.n / bytes_ / math.log(2) if bytes_ else math.nan
         low, high = (None if end is None else end * bits for end in change.interval())
-        rows.append(Measured(CHANGE, change.value * bits, "bits/byte", change.n, low, high))
-        others = [row for tally in own for row in tally.rows()]
+        found[0].append(Measured(CHANGE, change.value * bits, "bits/byte", change.n, low, high))
         if heard:
-            rows, others = rows + to_teacher[0].rows(), others + to_teacher[1].rows()
-        return rows, others, prompts, expected
+            found = [rows + agreement.rows() for rows, agreement in zip(found, to_teacher, strict=True)]
+        return Told(found[0], found[1], found[2] if heard else [], prompts, expected)
 
     # --------------------------------------------------------------------------------------------- size and speed
 
-    def _sizes(self, export: Export, folder: Path, student: Subject) -> tuple[list[Measured], list[Measured]]:
-        files = weights_in(folder)
-        weights = shape(student.model).parameters
-        rows = [
-            Measured("disk_bytes", sum(file.stat().st_size for file in files), "bytes", len(files)),
-            Measured("parameters", weights, "count"),
-        ]
-        own = [Measured("parameters", weights, "count")]
-        if student.folder is not None:
-            files = weights_in(student.folder)
-            own.append(Measured("disk_bytes", sum(file.stat().st_size for file in files), "bytes", len(files)))
-        if self.memory:
-            told = resident(export.format, folder, self.prompt_tokens)
-            beside = None if student.folder is None else resident("huggingface", student.folder, self.prompt_tokens)
-            rows += [] if told is None else [Measured("resident_memory", told / MIB, "MiB", self.prompt_tokens)]
-            own += [] if beside is None else [Measured("resident_memory", beside / MIB, "MiB", self.prompt_tokens)]
-        return rows, own
+    def _size(self, format: str, folder: Path | None, subject: Subject, files: list[Path]) -> list[Measured]:
+        """Of a folder's file and of what it is loaded into; memory is asked of a process of its own."""
+        rows = [Measured("parameters", shape(subject.model).parameters, "count")]
+        if files:
+            rows.append(Measured("disk_bytes", sum(file.stat().st_size for file in files), "bytes", len(files)))
+        told = resident(format, folder, self.prompt_tokens) if self.memory and folder is not None else None
+        return rows + ([] if told is None else [Measured("resident_memory", told / MIB, "MiB", self.prompt_tokens)])
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was measured on the text: of file, student and teacher; texts, and the student's word after them."""
+
+    file: list[Measured]
+    student: list[Measured]
+    teacher: list[Measured]
+    prompts: list[list[int]]
+    expected: list[Tensor]
+
+
+def _files(subject: Subject) -> list[Path]:
+    return [] if subject.folder is None else weights_in(subject.folder)
 
 
 def hold(bound: Bound, told: list[Measured], name: str) -> None:

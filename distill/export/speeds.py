@@ -1,65 +1,85 @@
-"""How fast a file and its student read and write, taking turns in the same minutes.
+"""How fast a file, its student and the teacher read and write, taking turns in the same minutes.
 
 Formula: prefill_tokens_per_second = median over rounds of prompt tokens / time to the first written token;
     decode_tokens_per_second = median over rounds of further tokens / time they took;
-    prefill_speedup_to_student, decode_speedup_to_student = median over rounds of the ratio in the same round
+    prefill_speedup_to_student, decode_speedup_to_student = median over rounds of the ratio in the same round, and with
+    to_teacher; first_token_ms, decode_token_ms = median, with /p95 the 95th percentile over rounds and over tokens
 """
 
 import time
-from statistics import median
+from collections.abc import Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from distill.evaluation.measure import Measured
-from distill.evaluation.subject import Subject
 from distill.export.runner import Runner
-from distill.export.torch_runner import TorchRunner
-
-Speeds = list[tuple[float, float]]
 
 
-def side_by_side(
-    file: Runner | None, student: Subject, prompt_tokens: int, new_tokens: int, rounds: int
-) -> tuple[list[Measured], list[Measured]]:
-    """Rows of the file and of the student; of the student alone where the file is run by something else.
+@dataclass(frozen=True)
+class Taken:
+    """Seconds of one round: to the first written token, and for each token after it."""
+
+    first: float
+    each: list[float]
+
+    @property
+    def kinds(self) -> tuple[float, float]:
+        """What prefill and decode took."""
+        return self.first, sum(self.each)
+
+
+def in_turns(
+    runners: Mapping[str, Runner], prompt_tokens: int, new_tokens: int, rounds: int
+) -> dict[str, list[Measured]]:
+    """Rows by name; beside the speeds of each, its ratio to those of the others that are named student and teacher.
 
     Args:
-        file: that takes turns with the student, or None.
-        student: in evaluation mode.
-        prompt_tokens: read at once; fewer if the student has fewer positions.
+        runners: by name; every round asks each of them once.
+        prompt_tokens: read at once; fewer if one of them has fewer positions.
         new_tokens: written one by one.
         rounds: after one of warm-up.
     """
-    own = TorchRunner(student.model, student.vocabulary)
-    longest = (own.positions or prompt_tokens + new_tokens) - 1
+    longest = min((one.positions or prompt_tokens + new_tokens for one in runners.values()), default=2) - 1
     new = max(1, min(new_tokens, longest - 1))
-    ids = [(i * 7919 + 1) % student.vocabulary for i in range(max(1, min(prompt_tokens, longest - new)))]
-    runners = [own] if file is None else [own, file]
-    found: list[Speeds] = [[] for _ in runners]
+    known = min((one.vocabulary for one in runners.values()), default=1)
+    ids = [(i * 7919 + 1) % known for i in range(max(1, min(prompt_tokens, longest - new)))]
+    found: dict[str, list[Taken]] = {name: [] for name in runners}
     for _ in range(rounds + 1):
-        for runner, speeds in zip(runners, found, strict=True):
-            speeds.append(_timed(runner, ids, new))
-    beside = _rows(found[0][1:], None)
-    return (_rows(found[1][1:], found[0][1:]) if len(found) > 1 else []), beside
+        for name, runner in runners.items():
+            found[name].append(_timed(runner, ids, new))
+    counted = {name: taken[1:] for name, taken in found.items()}
+    return {name: _rows(name, counted, len(ids), new) for name in runners}
 
 
-def _timed(runner: Runner, ids: list[int], new: int) -> tuple[float, float]:
-    """(prefill, decode) tokens a second."""
+def _timed(runner: Runner, ids: list[int], new: int) -> Taken:
     runner.restart()
     begin = time.perf_counter()
     token = int(runner.read(ids, last=True)[-1].argmax())
-    middle = time.perf_counter()
+    last, each = time.perf_counter(), []
+    first = last - begin
     for _ in range(new):
         token = int(runner.read([token], last=True)[-1].argmax())
-    return len(ids) / (middle - begin), new / (time.perf_counter() - middle)
+        now = time.perf_counter()
+        each.append(now - last)
+        last = now
+    return Taken(first, each)
 
 
-def _rows(own: Speeds, reference: Speeds | None) -> list[Measured]:
+def _rows(name: str, found: Mapping[str, list[Taken]], read: int, written: int) -> list[Measured]:
     rows = [Measured("threads", torch.get_num_threads(), "count")]
-    for kind, name in enumerate(("prefill", "decode")):
-        speeds = [one[kind] for one in own]
-        rows.append(Measured(f"{name}_tokens_per_second", median(speeds), "tokens/s", len(speeds)))
-        if reference is not None:
-            ratios = [mine / theirs[kind] for mine, theirs in zip(speeds, reference, strict=True)]
-            rows.append(Measured(f"{name}_speedup_to_student", median(ratios), "x", len(ratios)))
+    own = found[name]
+    for kind, (word, tokens) in enumerate((("prefill", read), ("decode", written))):
+        seconds = np.array([one.kinds[kind] for one in own])
+        rows.append(Measured(f"{word}_tokens_per_second", float(tokens / np.median(seconds)), "tokens/s", len(own)))
+        for other in ("student", "teacher"):
+            if other in found and other != name:
+                ratio = np.median(np.array([one.kinds[kind] for one in found[other]]) / seconds)
+                rows.append(Measured(f"{word}_speedup_to_{other}", float(ratio), "x", len(own)))
+    times = {"first_token_ms": [one.first for one in own], "decode_token_ms": [t for one in own for t in one.each]}
+    for metric, seconds in times.items():
+        for share, end in ((50, ""), (95, "/p95")):
+            value = 1e3 * float(np.percentile(seconds, share))
+            rows.append(Measured(f"{metric}{end}", value, "ms", len(seconds)))
     return rows
