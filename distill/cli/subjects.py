@@ -38,7 +38,8 @@ def introduce(parts: Parts, folder: RunFolder, console: "Console") -> None:
     objective = instantiate(parts.config["objective"], plugins=parts.plugins)
     for line in (*parts.data.facts.lines(), *parts.notes, str(objective)):
         console.print(line, soft_wrap=True)
-    folder.note(formula=str(objective), citations=objective.citations(), data=parts.data.facts.plain())
+    told = {"formula": str(objective), "citations": objective.citations(), "notes": list(parts.notes)}
+    folder.note(**told, data=parts.data.facts.plain())
 
 
 def train(parts: Parts, folder: RunFolder, console: "Console") -> Mapping[str, "Fitted"]:

@@ -20,7 +20,7 @@ from distill.reports.gather import DATA, Run, command_line
 from distill.reports.measures import ABSENT, significant
 
 _COUNTED = ("data", "counters")
-_APART = ("formula", "citations", *_COUNTED, "differences", "command")
+_APART = ("formula", "citations", *_COUNTED, "differences", "command", "notes")
 """Keys of the provenance that have a place of their own in the report."""
 
 

@@ -38,8 +38,16 @@ def write(folders: Sequence[Path], into: Path | None = None) -> Written:
         ResourceStop: the report cannot be written.
     """
     base = into or (folders[0] if len(folders) == 1 else Path())
-    document = story(gather(folders), base)
-    page, text = base / "report.html", base / "report.md"
+    return written(story(gather(folders), base), base)
+
+
+def written(document: Document, folder: Path) -> Written:
+    """Write a document as both files.
+
+    Raises:
+        ResourceStop: the place cannot be written.
+    """
+    page, text = folder / "report.html", folder / "report.md"
     write_text(page, html(document))
     write_text(text, markdown(document))
     return Written(document, page, text)

@@ -24,6 +24,8 @@ from distill.reports.measures import (
 from distill.reports.verdict import Verdict
 
 CONTROLS = ("control", "control_compute")
+_ROUNDING = 1e-6
+"""Relative difference up to which two numbers are one: what the order of a sum may change in float32."""
 _WORTH = Measure("worth", "worth", "nats/token", "higher")
 _WORTHS = (
     Heading("worth", "nats/token", "↑"),
@@ -36,9 +38,10 @@ _OF_SETTINGS = (BITS, AGREEMENT, KL, ECE, PARAMETERS, DECODE)
 
 def results(cell: Cell) -> Table:
     """Rows are subjects, columns the measures; the best value among student and controls is marked."""
-    columns = [_column(cell, known) for known in TABLE]
+    shown = [m for m in TABLE if any(cell.estimate(subject, m.metric) for subject in cell.subjects)]
+    columns = [_column(cell, known) for known in shown]
     headings = [Heading("", numeric=False)]
-    headings += [Heading(known.title, form.unit, known.arrow) for known, form in _forms(cell, TABLE)]
+    headings += [Heading(known.title, form.unit, known.arrow) for known, form in _forms(cell, shown)]
     rows = []
     for i, subject in enumerate(cell.subjects):
         rows.append((Item(label(subject), subject=subject), *(column[i] for column in columns)))
@@ -114,7 +117,7 @@ def comparison(design: Design, verdicts: Sequence[Verdict], chosen: int | None) 
         "Students on the test text, one row a setting"
         + (f", mean ± 95 % interval over {design.seeds} seeds. " if design.seeds > 1 else ". ")
         + "Worth is control − student, paired by run; extra steps: against the control that was given the teacher’s "
-        "compute. Bold: best of the column, and the setting that is best on the validation text."
+        "compute. Bold: best of the column and what its interval holds, and the setting best on the validation text."
     )
     return Table(tuple(headings), tuple(rows), caption)
 
@@ -132,12 +135,16 @@ def _column(cell: Cell, known: Measure) -> list[Item]:
 
 
 def _best(column: Sequence[Estimate | None], known: Measure) -> tuple[int, ...]:
-    """Where the best of the defined numbers stand; nowhere if they are all equal, or equal up to a machine's noise."""
-    found = [(e.value, i) for i, e in enumerate(column) if e is not None and e.defined]
+    """Where the best of the defined numbers stand, and those that cannot be told from it; nowhere if that is all.
+
+    Told apart are numbers further from the best than its interval reaches, than a machine's noise, and than rounding.
+    """
+    found = [(e.value, i, e) for i, e in enumerate(column) if e is not None and e.defined]
     if len(found) < 2 or not known.better:
         return ()
-    top = (min if known.better == "lower" else max)(value for value, _ in found)
-    best = tuple(i for value, i in found if abs(value - top) <= known.noise * abs(top))
+    top, _, first = (min if known.better == "lower" else max)(found, key=lambda one: one[0])
+    reach = max(max(known.noise, _ROUNDING) * abs(top), first.half or 0.0)
+    best = tuple(i for value, i, _ in found if abs(value - top) <= reach)
     return best if len(best) < len(found) else ()
 
 
@@ -186,6 +193,6 @@ def _said(cell: Cell) -> str:
         parts.append(f"Mean ± 95 % interval over {seeds} seeds (Student’s t).")
     elif any(row.low is not None for run in cell.runs for row in run.rows):
         parts.append("Small figures: 95 % interval over the text.")
-    parts.append("Arrows: which way is better. Bold: best among student and controls, where they differ.")
+    parts.append("Arrows: which way is better. Bold: best among student and controls, and what its interval holds.")
     parts.append(f"{ABSENT} was not measured; {UNDEFINED} was measured and is no number.")
     return " ".join(parts)

@@ -168,12 +168,14 @@ def _remarks(run: Run) -> Iterable[str]:
     if not run.rows:
         yield "Nothing has been measured yet."
         return
-    for subject, meaning in (
-        ("teacher", "no gap to the teacher can be told"),
-        ("control", "whether the teacher helped cannot be told from the student alone"),
-        ("control_compute", "whether extra steps would have done as much is not known"),
+    yield from (str(note) for note in run.provenance.get("notes") or ())
+    wanted = run.config.get("control", "both")
+    for subject, meaning, asked in (
+        ("teacher", "no gap to the teacher can be told", True),
+        ("control", "whether the teacher helped cannot be told from the student alone", wanted in ("both", "steps")),
+        ("control_compute", "whether extra steps would have done as much is not known", wanted in ("both", "compute")),
     ):
-        if run.last(subject, NATS.metric) is None:
+        if asked and run.last(subject, NATS.metric) is None:
             yield f"{subject} was not measured on the test text: {meaning}."
     undefined = {f"{row.subject}: {row.metric}" for row in run.rows if row.value != row.value}
     if undefined:
@@ -195,6 +197,14 @@ def _remarks_on_all(evidence: Evidence, plan: Design) -> Iterable[str]:
     seeds = {len(cell.runs) for cell in plan.cells}
     if len(seeds) > 1:
         yield f"Settings have between {min(seeds)} and {max(seeds)} seeds."
+    told = dict.fromkeys(str(note) for run in evidence.runs for note in run.provenance.get("notes") or ())
+    for note in told:
+        count = sum(note in (run.provenance.get("notes") or ()) for run in evidence.runs)
+        yield (
+            f"In {count} of {len(evidence.runs)} runs {note}."
+            if count < len(evidence.runs)
+            else f"In every run {note}."
+        )
     if plan.cells and not any("control" in cell.subjects for cell in plan.cells):
         yield "No run trained a control: whether the teacher helped is not known."
     broken = sum(bool(run.problems) for run in evidence.runs)

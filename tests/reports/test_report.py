@@ -228,3 +228,14 @@ def test_a_report_needs_no_torch(run_folder: Path, tmp_path: Path) -> None:
     code += f"write([Path({str(run_folder)!r})], Path({str(tmp_path)!r})); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.strip() == "False"
+
+
+def test_a_coarse_teacher_is_told_of(tmp_path: Path) -> None:
+    note = "the teacher says its 64 likeliest tokens and one bucket: a divergence is a lower bound of itself"
+    row = {"subject": "student", "metric": "nats_per_token", "value": 3.0, "unit": "nats/token", "split": "test"}
+    (tmp_path / METRICS).write_text(json.dumps({**row, "step": 1, "seed": 0}) + "\n")
+    (tmp_path / "provenance.json").write_text(json.dumps({"notes": [note]}))
+    (tmp_path / "config.yaml").write_text("control: none\n")
+    remarks = write([tmp_path]).document.remarks
+    assert note in remarks
+    assert not any("control" in remark for remark in remarks)  # none was asked for
