@@ -172,12 +172,12 @@ def _verify(composed: Composed) -> int:
     if not batches:
         console.print(f"{_facts(teacher)}; no batch of this config is stored whole, so none is asked again")
         return 1 if faults else 0
-    from distill.teachers.verification import gaps
+    from distill.teachers.verification import allowed, gaps
 
     chosen = random.sample(batches, max(1, round(composed.config["verify_share"] * len(batches))))
     worst = max(float(gaps(teacher, batch).max()) for batch in chosen)
-    tokens, bound = sum(batch.tokens for batch in chosen), teacher.signal.bound
-    told = f"{tokens:,} tokens asked again: total variation at most {worst:.2g}, allowed {bound:.2g}; {_facts(teacher)}"
+    tokens, bound = sum(batch.tokens for batch in chosen), allowed(teacher)
+    told = f"{tokens:,} tokens asked again: error at most {worst:.2g}, allowed {bound:.2g}; {_facts(teacher)}"
     console.print(told)
     if worst > bound:
         remedy = f"remove {teacher.store.folder}; the next run asks again"

@@ -106,7 +106,8 @@ class Stored(Teacher):
 
     @property
     def room(self) -> Room:
-        return Room(self.vocabulary, 0 if self.shape is None else self.shape.width)
+        shape = self.shape
+        return Room(self.vocabulary, 0) if shape is None else Room(self.vocabulary, shape.width, shape.layers)
 
     @property
     def told(self) -> dict[str, object]:
@@ -126,9 +127,11 @@ class Stored(Teacher):
         Raises:
             BadInput: layers, attention weights or outputs of modules are asked for, which are not kept.
         """
-        if request != Request():
-            reason = "keeps no layers, attention weights or outputs of modules"
-            raise BadInput("teacher=stored", reason, remedy="use the source itself (teacher=live, teacher=nursery)")
+        if request | self.signal.request != self.signal.request:
+            asked = [name for name, value in vars(request).items() if value and not vars(self.signal.request)[name]]
+            reason = f"keeps no {', '.join(asked)} of its teacher, which a loss asks for"
+            remedy = "signal@teacher.signal=layers keeps states of layers; else use the source itself (teacher=live)"
+            raise BadInput("teacher.signal", reason, value=type(self.signal).__name__, remedy=remedy)
         asked = list(samples(batch))
         found = self._found(asked)
         if found is None:
@@ -184,7 +187,7 @@ class Stored(Teacher):
         missing = {one.span.name: one for one in asked if self.store.read(one.span.name, one.check) is None}
         if not missing:
             return []
-        signal = self.exact.teach(batch, Request())
+        signal = self.exact.teach(batch, self.signal.request)
         if signal is None:
             raise BadInput("teacher.source", "has nothing to say that could be kept", remedy="choose another source")
         self.passes += 1

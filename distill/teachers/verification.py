@@ -4,50 +4,28 @@ Checksums find what a disk did. This finds what a checksum cannot: rows that som
 answers otherwise on another machine, a key that forgot something.
 """
 
-import torch
 from torch import Tensor
 
-from distill.signals.kept.kept import CHUNK
 from distill.teachers.samples import samples
 from distill.teachers.stored import Stored
-from distill.types import Batch, Request, Signal
+from distill.types import Batch
+
+NOISE = {"float32": 5e-5, "float16": 1e-2, "bfloat16": 5e-2}
+"""How far a teacher of a dtype may be from itself in a batch of other rows, in units of a token's largest number."""
 
 
 def gaps(stored: Stored, batch: Batch) -> Tensor:
-    """(N,) total variation between what is stored about each token and what the teacher says now.
-
-    Formula: ½ Σ |p_stored − p_live| on the store's own support and at its own temperature (1 if it has none); for
-    draws ½ Σ |t_stored − t_drawn again|
+    """(N,) how far what is stored about each token is from what the teacher says now, as its kind measures it.
 
     Everything in the batch must be stored; the source is asked once.
     """
-    live = stored.exact.teach(batch, Request())
+    live = stored.exact.teach(batch, stored.signal.request)
     assert live is not None
-    kept = stored.teach(batch, Request())
-    asked = list(samples(batch))
-    if "sampled" in stored.provides:
-        rows = stored.signal.write(live, [one.span for one in asked], stored.room)
-        counts = [one.tokens for one in asked]
-        again = stored.signal.read([memoryview(r) for r in rows], counts, stored.room, None, batch.targets.device)
-        return _of_draws(kept, again, batch.teacher_positions.numel(), stored.vocabulary)
-    return _of_distributions(kept, live, batch.teacher_positions.numel(), stored.signal.tied or 1.0)
+    kept = stored.teach(batch, stored.signal.request)
+    return stored.signal.gap(kept, live, [one.span for one in samples(batch)], stored.room)
 
 
-def _of_distributions(kept: Signal, live: Signal, tokens: int, temperature: float) -> Tensor:
-    found = []
-    for start in range(0, tokens, CHUNK):
-        rows = slice(start, min(start + CHUNK, tokens))
-        (logits,) = live.chunk(rows)  # in the student's place: the support is made on both sides
-        log_p, log_q = kept.pair(kept.chunk(rows), logits, temperature)
-        found.append(0.5 * (log_p.exp() - log_q.exp()).abs().sum(-1))
-    return torch.cat(found)
-
-
-def _of_draws(kept: Signal, again: Signal, tokens: int, vocabulary: int) -> Tensor:
-    found = []
-    for start in range(0, tokens, CHUNK):
-        rows = slice(start, min(start + CHUNK, tokens))
-        sides = [signal.chunk(rows) for signal in (kept, again)]
-        whole = [log_t.new_zeros(len(ids), vocabulary).scatter_add_(-1, ids, log_t.exp()) for ids, log_t in sides]
-        found.append(0.5 * (whole[0] - whole[1]).abs().sum(-1))
-    return torch.cat(found)
+def allowed(stored: Stored) -> float:
+    """The kind's bound, and what the teacher itself differs by in other company."""
+    model = stored.exact.model
+    return stored.signal.bound + NOISE["float32" if model is None else str(model.dtype).removeprefix("torch.")]

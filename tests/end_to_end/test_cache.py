@@ -52,7 +52,7 @@ def test_a_store_that_was_filled_ahead_is_not_asked(stored, laboratory, capsys):
 def test_a_store_is_verified_listed_and_pruned(stored, laboratory, capsys):
     assert main(["cache", *stored]) == 0
     assert main(["cache", "verify", *stored]) == 0
-    assert "total variation at most" in capsys.readouterr().out
+    assert "tokens asked again: error at most 0.000" in capsys.readouterr().out
     assert main(["cache", "info"]) == 0
     assert "KeptStates" in capsys.readouterr().out
     for shard in (laboratory / "cache" / "signals").glob("*/shards/*.shard"):
@@ -79,6 +79,7 @@ def test_a_store_is_verified_listed_and_pruned(stored, laboratory, capsys):
         ),
         (["train", "teacher=stored", "signal@teacher.signal=sampled"], "needs 'logits' of the teacher"),
         (["train", "objective=random_sampling"], "needs 'sampled' of the teacher"),
+        (["train", "teacher=stored", "objective=pkd"], "keep them (signal@teacher.signal=layers)"),
         (["cache", "prune"], "neither is set"),
         (["cache", "burn"], "cache takes one of verify, info, prune"),
         (["cache", "unused_day=3"], "did you mean unused_days"),
@@ -96,6 +97,15 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_asked(stored, labor
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10))
     assert main(["cache", *stored, "teacher.signal.dtype=bfloat16"]) == 4
     assert "the store needs" in capsys.readouterr().err
+
+
+def test_states_of_layers_train_as_from_the_live_teacher(tiny, stored, laboratory):
+    words = ["objective=pkd", "objective.losses.patient.layers=uniform", "measure=none", "control=none", "logger=none"]
+    both = [laboratory / f"pkd-{name}" for name in ("live", "stored")]
+    assert main(["train", *tiny[:-7], *words, f"paths.run={both[0]}"]) == 0
+    kept = ["teacher=stored", "signal@teacher.signal=layers", "teacher.signal.dtype=float32"]
+    assert main(["train", *stored[:-8], *kept, *words, f"paths.run={both[1]}"]) == 0
+    assert len({(folder / "student" / "model.safetensors").read_bytes() for folder in both}) == 1
 
 
 def test_topk_and_draws_train(stored, laboratory):

@@ -9,15 +9,17 @@ from distill.signals.hidden import Hidden
 from distill.signals.kept.draws import KeptDraws
 from distill.signals.kept.everything import KeptLogits
 from distill.signals.kept.kept import Room, Span
+from distill.signals.kept.layers import KeptLayers
 from distill.signals.kept.likeliest import KeptTopK
 from distill.signals.kept.states import KeptStates
 from distill.types import Head, Outputs
 
 V, D, N = 300, 24, 700
-ROOM = Room(V, D)
+ROOM = Room(V, D, layers=4)
 SPANS = [Span(0, 100, b"a" * 20), Span(100, 101, b"b" * 20), Span(101, 600, b"c" * 20), Span(600, N, b"d" * 20)]
 CPU = torch.device("cpu")
 HEADED = [KeptStates(dtype) for dtype in ("float32", "float16", "bfloat16", "int8")]
+HEADED += [KeptLayers([1, -1], dtype="float32"), KeptLayers("all", True, "int8")]
 OTHERS = [
     KeptLogits("float32"),
     KeptLogits("float16"),
@@ -32,7 +34,8 @@ def teacher(scale: float = 1.0) -> Hidden:
     generator = torch.Generator().manual_seed(0)
     states = scale * torch.randn(N, D, generator=generator)
     head = Head(torch.randn(V, D, generator=generator) * 0.5)
-    return Hidden(states, head, Outputs(states, head))
+    layers = (*(scale * torch.randn(N, D, generator=generator) for _ in range(4)), states)
+    return Hidden(states, head, Outputs(states, head, layers))
 
 
 def back(kind, signal, order=(0, 1, 2, 3)):
@@ -48,21 +51,41 @@ def test_float32_gives_back_the_same_bits():
     signal = teacher()
     states, _ = back(HEADED[0], signal)
     assert torch.equal(states.hidden, signal.hidden)
+    inner, _ = back(HEADED[4], signal)
+    assert torch.equal(inner.hidden, signal.hidden)
+    assert torch.equal(inner.outputs.layers[2], signal.outputs.layers[2])
     dense, _ = back(OTHERS[0], signal)
     for start in range(0, N, 256):
         rows = slice(start, start + 256)
         assert torch.equal(dense.chunk(rows)[0], signal.chunk(rows)[0])
 
 
-@pytest.mark.parametrize("kind", [*HEADED, *OTHERS[:5]], ids=lambda k: f"{type(k).__name__}-{k.dtype}")
+@pytest.mark.parametrize("kind", [*HEADED, *OTHERS], ids=lambda k: "-".join(map(str, k.told.values())))
 def test_a_token_is_within_its_bound(kind):
+    """What is stored against what was said: float32 exactly, the others by their rounding."""
     signal = teacher()
     kept, _ = back(kind, signal)
-    temperature = kind.tied or 1.0
-    live = torch.cat([signal.chunk(slice(start, start + 256))[0].clone() for start in range(0, N, 256)])
-    log_p, log_q = kept.pair(kept.chunk(slice(None)), live, temperature)
-    gap = 0.5 * (log_p.exp() - log_q.exp()).abs().sum(-1)
+    gap = kind.gap(kept, signal, SPANS, ROOM)
+    assert gap.shape == (N,)
     assert gap.max() <= kind.bound
+    other = teacher(scale=-1.0)
+    assert kind.gap(kept, other, SPANS, ROOM).min() > kind.bound
+
+
+def test_layers_that_are_not_kept_are_refused_and_the_others_counted():
+    kept, _ = back(KeptLayers([0, -1]), teacher())
+    layers = kept.outputs.layers
+    assert len(layers) == 5
+    assert torch.equal(layers[4], kept.hidden)
+    assert torch.equal(layers[-1], kept.hidden)
+    with pytest.raises(BadInput, match=r"asks for layer 2, which is not kept.*layers=\[…,2\]"):
+        layers[3]
+    with pytest.raises(BadInput, match=r"the embedding's output.*embedding=true"):
+        layers[0]
+    with pytest.raises(BadInput, match="asks for layer 1"):
+        layers[1:]
+    with pytest.raises(BadInput, match="the teacher has layers 0 to 3"):
+        KeptLayers([4]).write(teacher(), SPANS, ROOM)
 
 
 @pytest.mark.parametrize("kind", [*HEADED, *OTHERS], ids=lambda k: "-".join(map(str, k.told.values())))

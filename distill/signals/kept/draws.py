@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from distill.ranges import Count, Natural, Positive
-from distill.signals.kept.kept import Kept, Room, Span, id_type, logits, refuse_misshapen, refuse_nan
+from distill.signals.kept.kept import CHUNK, Kept, Room, Span, id_type, logits, refuse_misshapen, refuse_nan
 from distill.signals.sampled import Sampled
 from distill.types import Head, Signal
 
@@ -51,6 +51,22 @@ class KeptDraws(Kept):
     @property
     def bound(self) -> float:
         return 0.1  # a draw that falls on the border of two tokens may fall on the other side of it
+
+    def gap(self, kept: Signal, live: Signal, spans: Sequence[Span], room: Room) -> torch.Tensor:
+        """The draws are a function of the sample, so they can be drawn again.
+
+        Formula: ½ Σ |t_kept − t_again|
+        """
+        rows = [memoryview(row) for row in self.write(live, spans, room)]
+        again = self.read(rows, [span.stop - span.start for span in spans], room, None, torch.device("cpu"))
+        found = []
+        for start in range(0, max(span.stop for span in spans), CHUNK):
+            shares = []
+            for signal in (kept, again):
+                ids, log_t = (part.cpu() for part in signal.chunk(slice(start, start + CHUNK)))
+                shares.append(log_t.new_zeros(len(ids), room.vocabulary).scatter_add_(-1, ids, log_t.exp()))
+            found.append(0.5 * (shares[0] - shares[1]).abs().sum(-1))
+        return torch.cat(found)
 
     def bytes_per_token(self, room: Room) -> float:
         several = min(self.draws, room.vocabulary)

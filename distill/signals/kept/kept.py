@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from distill.errors import BadInput, NumericalStop
-from distill.types import Head, Signal
+from distill.types import Head, Request, Signal
 
 CHUNK = 256
 """Positions whose logits exist at once: the objective's own default, for another height may round otherwise."""
@@ -32,10 +32,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Room:
-    """What the sizes of a kind depend on: the vocabulary both sides share and the teacher's width."""
+    """What the sizes of a kind depend on: the vocabulary both sides share, the teacher's width and its layers."""
 
     vocabulary: int
     width: int
+    layers: int = 0
 
 
 class Kept(ABC):
@@ -55,6 +56,11 @@ class Kept(ABC):
         return {"kind": type(self).__name__, **vars(self)}
 
     @property
+    def request(self) -> Request:
+        """What it wants from the teacher beside the final state; whatever else a loss asks for is not kept."""
+        return Request()
+
+    @property
     def tied(self) -> float | None:
         """The only temperature at which it can be asked; None for every one."""
         return None
@@ -67,7 +73,24 @@ class Kept(ABC):
     @property
     @abstractmethod
     def bound(self) -> float:
-        """How far a token's distribution may be from the teacher's at its own temperature, or 1: total variation."""
+        """How large ``gap`` may be; what the teacher itself says otherwise in other company comes on top of it."""
+
+    def gap(self, kept: Signal, live: Signal, spans: Sequence[Span], room: Room) -> Tensor:
+        """(N,) how far what is stored about each token is from what the teacher says now.
+
+        Formula: max |log p_kept − log p_live| / max |log p_live| on the kept support, at its own temperature or 1
+
+        Args:
+            kept, live: both about the tokens of ``spans``, all N of them.
+            spans, room: of what is stored.
+        """
+        found = []
+        for rows, values in logits(live, max(span.stop for span in spans)):  # these stand in the student's place
+            log_p, log_q = kept.pair(kept.chunk(rows), values, self.tied or 1.0)
+            apart = torch.where(log_p == log_q, 0.0, (log_p - log_q).abs())  # −inf on both sides is no difference
+            largest = torch.where(log_q.isinf(), 0.0, log_q).abs().amax(-1)
+            found.append(apart.amax(-1) / torch.where(largest == 0, 1.0, largest))
+        return torch.cat(found)
 
     @abstractmethod
     def bytes_per_token(self, room: Room) -> float:

@@ -1,11 +1,12 @@
 """The K likeliest tokens of every position, with all others in one bucket."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 
+from distill.errors import BadInput
 from distill.ranges import Count, Positive
 from distill.signals.kept.kept import (
     Column,
@@ -60,7 +61,7 @@ class KeptTopK(Kept):
 
     @property
     def bound(self) -> float:
-        return {"float32": 1e-4, "float16": 1e-2}[self.dtype]
+        return {"float32": 1e-5, "float16": 1e-3}[self.dtype]
 
     def bytes_per_token(self, room: Room) -> float:
         return sum(column.bytes for column in self.columns(room))
@@ -68,12 +69,28 @@ class KeptTopK(Kept):
     def write(self, signal: Signal, spans: Sequence[Span], room: Room) -> list[bytes]:
         tokens = max(span.stop for span in spans)
         made = [column.empty(tokens) for column in self.columns(room)]
-        for rows, values in logits(signal, tokens):
-            refuse_nan(values, [Span(s.start - rows.start, s.stop - rows.start, s.name) for s in spans])
-            top = TopK.of(values, self.k, self.temperature)
+        for rows, top in self._found(signal, spans, tokens, room):
             for whole, part in zip(made, (top.ids, top.values, top.tail), strict=True):
                 whole[rows] = part.cpu().numpy()
         return [joined(made, span.start, span.stop) for span in spans]
+
+    def _found(self, signal: Signal, spans: Sequence[Span], tokens: int, room: Room) -> Iterator[tuple[slice, TopK]]:
+        if "topk" in signal.provides:
+            yield slice(0, tokens), self._fewer(signal, tokens, room)
+            return
+        for rows, values in logits(signal, tokens):
+            refuse_nan(values, [Span(s.start - rows.start, s.stop - rows.start, s.name) for s in spans])
+            yield rows, TopK.of(values, self.k, self.temperature)
+
+    def _fewer(self, signal: Signal, tokens: int, room: Room) -> TopK:
+        """Of a teacher that tells its likeliest tokens itself: those that are kept, the others in the bucket."""
+        ids, log_p = signal.chunk(slice(0, tokens))  # (N, K'), (N, K' + 1), likeliest first
+        k = min(self.k, room.vocabulary)
+        if ids.shape[1] < k:
+            reason = f"the teacher tells {ids.shape[1]} tokens of a position"
+            remedy = f"write teacher.signal.k={ids.shape[1]}, or raise teacher.source.k"
+            raise BadInput("teacher.signal.k", reason, value=self.k, remedy=remedy)
+        return TopK(ids[:, :k], log_p[:, :k], log_p[:, k:].logsumexp(-1), self.temperature, room.vocabulary)
 
     def read(
         self, rows: Sequence[memoryview], counts: Sequence[int], room: Room, head: Head | None, device: torch.device

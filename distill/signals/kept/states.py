@@ -15,6 +15,8 @@ from distill.types import Head, Outputs, Signal
 Dtype = Literal["float32", "float16", "bfloat16", "int8"]
 NUMPY = {"float32": "<f4", "float16": "<f2", "bfloat16": "<i2", "int8": "i1"}
 """numpy has no bfloat16: its bits lie as 16-bit integers."""
+BOUNDS = {"float32": 0.0, "float16": 1e-3, "bfloat16": 8e-3, "int8": 4e-3}
+"""How far a number may be from the teacher's, in units of the largest of its token: twice 2⁻¹¹, twice 2⁻⁸, 1/254."""
 
 
 class KeptStates(Kept):
@@ -36,56 +38,75 @@ class KeptStates(Kept):
         self.dtype: Dtype = dtype
 
     def columns(self, room: Room) -> list[Column]:
-        states = Column(NUMPY[self.dtype], room.width)
-        return [Column("<f4"), states] if self.dtype == "int8" else [states]
+        return columns(self.dtype, room.width)
 
     @property
     def bound(self) -> float:
-        return {"float32": 1e-4, "float16": 1e-2, "bfloat16": 6e-2, "int8": 0.5}[self.dtype]
+        return BOUNDS[self.dtype]
 
     def bytes_per_token(self, room: Room) -> float:
         return sum(column.bytes for column in self.columns(room))
 
     def write(self, signal: Signal, spans: Sequence[Span], room: Room) -> list[bytes]:
-        states = _states(signal)
+        states = answered(signal).hidden.detach().cpu()  # (N, D)
         refuse_nan(states, spans)
-        columns = self._rounded(states)
-        return [joined(columns, span.start, span.stop) for span in spans]
+        made = rounded(states, self.dtype)
+        return [joined(made, span.start, span.stop) for span in spans]
 
     def read(
         self, rows: Sequence[memoryview], counts: Sequence[int], room: Room, head: Head | None, device: torch.device
     ) -> Signal:
         assert head is not None, "states without the head that they belong to"
-        columns = [torch.from_numpy(column) for column in parted(self.columns(room), rows, counts)]
-        states = self._restored(columns).to(device)
+        states = restored(parted(self.columns(room), rows, counts), self.dtype).to(device)
         return Hidden(states, head, Outputs(states, head))
 
-    def _rounded(self, states: Tensor) -> list[np.ndarray]:
-        if self.dtype == "int8":
-            largest = states.float().abs().amax(-1)  # (N,)
-            scale = torch.where(largest == 0, 1.0, largest)
-            steps = (127 * states.float() / scale[:, None]).round().to(torch.int8)  # (N, D)
-            return [scale.numpy(), steps.numpy()]
-        rounded = states.to(getattr(torch, self.dtype))
-        if rounded.isinf().any() and not states.isinf().any():
-            largest = f"{states.abs().max().item():.3g}"
-            reason = f"a state is too large for {self.dtype}"
-            raise BadInput("teacher.signal.dtype", reason, value=largest, remedy="use bfloat16 or float32")
-        bits = rounded.view(torch.int16) if self.dtype == "bfloat16" else rounded
-        return [bits.numpy()]
-
-    def _restored(self, columns: list[Tensor]) -> Tensor:
-        """(N, D)."""
-        if self.dtype == "int8":
-            scale, steps = columns
-            return steps.float() * (scale[:, None] / 127)
-        (bits,) = columns
-        return bits.view(torch.bfloat16) if self.dtype == "bfloat16" else bits
+    def gap(self, kept: Signal, live: Signal, spans: Sequence[Span], room: Room) -> Tensor:
+        return distance(answered(kept).hidden, answered(live).hidden)
 
 
-def _states(signal: Signal) -> Tensor:
-    """(N, D) on the CPU."""
+def columns(dtype: Dtype, width: int) -> list[Column]:
+    """What states of a width are written as."""
+    states = Column(NUMPY[dtype], width)
+    return [Column("<f4"), states] if dtype == "int8" else [states]
+
+
+def rounded(states: Tensor, dtype: Dtype) -> list[np.ndarray]:
+    """(N, D) as the columns of a dtype.
+
+    Raises:
+        BadInput: a state is too large for it.
+    """
+    if dtype == "int8":
+        largest = states.float().abs().amax(-1)  # (N,)
+        scale = torch.where(largest == 0, 1.0, largest)
+        steps = (127 * states.float() / scale[:, None]).round().to(torch.int8)  # (N, D)
+        return [scale.numpy(), steps.numpy()]
+    made = states.to(getattr(torch, dtype))
+    if made.isinf().any() and not states.isinf().any():
+        largest = f"{states.abs().max().item():.3g}"
+        reason = f"a state is too large for {dtype}"
+        raise BadInput("teacher.signal.dtype", reason, value=largest, remedy="use bfloat16 or float32")
+    return [(made.view(torch.int16) if dtype == "bfloat16" else made).numpy()]
+
+
+def restored(written: Sequence[np.ndarray], dtype: Dtype) -> Tensor:
+    """(N, D) of the columns that ``rounded`` made."""
+    if dtype == "int8":
+        scale, steps = (torch.from_numpy(column) for column in written)
+        return steps.float() * (scale[:, None] / 127)
+    (bits,) = (torch.from_numpy(column) for column in written)
+    return bits.view(torch.bfloat16) if dtype == "bfloat16" else bits
+
+
+def distance(one: Tensor, other: Tensor) -> Tensor:
+    """(N, D) x (N, D) -> (N,), the largest difference in units of the token's largest number in ``other``."""
+    largest = other.float().abs().amax(-1)
+    return (one.float() - other.float()).abs().amax(-1) / torch.where(largest == 0, 1.0, largest)
+
+
+def answered(signal: Signal) -> Outputs:
+    """What the teacher's model holds at the tokens."""
     if signal.outputs is None:
         reason = "the teacher has no final state to keep"
         raise BadInput("teacher.signal", reason, remedy="keep what it says: signal@teacher.signal=topk")
-    return signal.outputs.hidden.detach().cpu()
+    return signal.outputs
