@@ -5,6 +5,7 @@ from others (``torch.nn.utils.parametrize``: rounding, low rank). Its folder has
 """
 
 from importlib.util import find_spec
+from typing import Any
 
 from torch import nn
 from torch.nn.utils import parametrize
@@ -18,11 +19,17 @@ def plain(model: PreTrainedModel) -> PreTrainedModel:
     _merge(model)
     for module in list(model.modules()):
         if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):  # pyright: ignore[reportGeneralTypeIssues, reportArgumentType]
+            for name in _ours(module):
                 parametrize.remove_parametrizations(module, name, leave_parametrized=True)
     for module in model.modules():
         RoundedInputs.removed(module)
     return model
+
+
+def _ours(module: nn.Module) -> list[str]:
+    """The names that were parametrised here; an architecture's own (the weight norm of wav2vec2) stand in its files."""
+    told: Any = module.parametrizations
+    return [name for name in told if all(type(one).__module__.startswith("distill.") for one in told[name])]
 
 
 def _merge(model: PreTrainedModel) -> None:
