@@ -4,7 +4,7 @@ BIN := .venv/bin
 CONSTRAINTS ?= -c constraints/cpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test full faults lint format types floors wheel clean
+.PHONY: help install run test full faults lint format types floors wheel clean edge
 
 help: ## show this
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -41,6 +41,9 @@ floors: ## an import only goes down
 
 wheel: ## dist/*.whl, with conf and experiments inside
 	$(BIN)/python -m build --wheel
+
+edge: ## SmolLM2-135M to an int8 ONNX file, measured in turns, into docs/edge.md; 10 to 20 minutes of one core
+	$(BIN)/python benchmarks/edge.py
 
 clean: ## what tests and builds leave behind; runs and caches of runs stay
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
