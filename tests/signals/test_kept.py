@@ -72,6 +72,16 @@ def test_a_token_is_within_its_bound(kind):
     assert kind.gap(kept, other, SPANS, ROOM).min() > kind.bound
 
 
+def test_a_teacher_that_tells_its_likeliest_tokens_is_compared_by_them():
+    told, _ = back(KeptTopK(8, 1.0, "float32"), teacher())
+    kind = KeptTopK(5, 1.0, "float16")
+    rows = [memoryview(row) for row in kind.write(told, SPANS, ROOM)]
+    kept = kind.read(rows, [s.stop - s.start for s in SPANS], ROOM, None, CPU)
+    assert kind.gap(kept, told, SPANS, ROOM).max() <= kind.bound
+    other, _ = back(KeptTopK(8, 1.0, "float32"), teacher(scale=-1.0))
+    assert kind.gap(kept, other, SPANS, ROOM).min() > kind.bound
+
+
 def test_layers_that_are_not_kept_are_refused_and_the_others_counted():
     kept, _ = back(KeptLayers([0, -1]), teacher())
     layers = kept.outputs.layers

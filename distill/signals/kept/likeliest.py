@@ -63,6 +63,18 @@ class KeptTopK(Kept):
     def bound(self) -> float:
         return {"float32": 1e-5, "float16": 1e-3}[self.dtype]
 
+    def gap(self, kept: Signal, live: Signal, spans: Sequence[Span], room: Room) -> torch.Tensor:
+        """Of a teacher that tells only its likeliest tokens: the same ones, or 1; and how far their log p are apart."""
+        if "logits" in live.provides:
+            return super().gap(kept, live, spans, room)
+        rows = [memoryview(row) for row in self.write(live, spans, room)]
+        again = self.read(rows, [span.stop - span.start for span in spans], room, None, torch.device("cpu"))
+        whole = slice(0, max(span.stop for span in spans))
+        (ids, log_p), (others, log_q) = ([part.cpu() for part in one.chunk(whole)] for one in (kept, again))
+        apart = torch.where(log_p == log_q, 0.0, (log_p - log_q).abs()).amax(-1)
+        largest = torch.where(log_q.isinf(), 0.0, log_q).abs().amax(-1)
+        return torch.where((ids == others).all(-1), apart / torch.where(largest == 0, 1.0, largest), 1.0)
+
     def bytes_per_token(self, room: Room) -> float:
         return sum(column.bytes for column in self.columns(room))
 
