@@ -90,11 +90,11 @@ def met(
         if node.get("path") is not None:
             data.meet(located(node), ".".join(filter(None, ("teacher", place, "path"))))
     labels = len(data.task.labels)
-    return (labels, ()) if labels else shared(teacher, tokenizer, data.sequence_length)
+    return (labels, ()) if labels else shared(teacher, tokenizer, data.sequence_length, data.templated)
 
 
 def shared(
-    teacher: Mapping[str, Any], tokenizer: "PreTrainedTokenizerBase", length: int
+    teacher: Mapping[str, Any], tokenizer: "PreTrainedTokenizerBase", length: int, templated: bool = False
 ) -> tuple[int | None, tuple[str, ...]]:
     """How many ids mean the same to student and every model of a teacher, and what a person should know; None without
     a teacher of one's own.
@@ -102,14 +102,14 @@ def shared(
     Raises:
         BadInput: they do not speak of the same tokens, or the teacher has fewer positions than a row.
     """
-    found = [_shared(place, node, tokenizer, length) for place, node in speakers(teacher).items()]
+    found = [_shared(place, node, tokenizer, length, templated) for place, node in speakers(teacher).items()]
     sizes = [size for size, _ in found if size is not None]
     notes = dict.fromkeys(note for _, told in found for note in told)
     return min(sizes, default=None), tuple(notes)
 
 
 def _shared(
-    place: str, teacher: Mapping[str, Any], tokenizer: "PreTrainedTokenizerBase", length: int
+    place: str, teacher: Mapping[str, Any], tokenizer: "PreTrainedTokenizerBase", length: int, templated: bool
 ) -> tuple[int | None, tuple[str, ...]]:
     from distill.data.length import check_length
     from distill.data.vocabulary import shared_vocabulary, vocabulary_size
@@ -123,7 +123,7 @@ def _shared(
     config = load_config(folder)
     check_length(config, length, key)
     size = vocabulary_size(config, key)
-    found = shared_vocabulary(load_tokenizer(folder), tokenizer, size, known_ids(tokenizer))
+    found = shared_vocabulary(load_tokenizer(folder), tokenizer, size, known_ids(tokenizer), templated)
     return found.size, found.notes
 
 

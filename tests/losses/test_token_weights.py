@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from distill.losses.objective import Objective
-from tests.losses.naive_pass import NOW, Scene, close, composed, gradients, run, vocabulary_losses
+from tests.losses.naive_pass import NOW, Scene, close, composed, gradients, vocabulary_losses
 
 WEIGHTS = [0.0, 0.5, 1.0, 3.0]
 
