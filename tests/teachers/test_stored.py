@@ -1,9 +1,6 @@
 """A stored teacher says what the live one says, is asked once, and never gives one text's word for another's."""
 
-import json
-import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,14 +13,12 @@ from distill.losses.divergence import Divergence
 from distill.losses.objective import Objective
 from distill.losses.states.hidden import Embedding, MeanSquare, Patient
 from distill.models import answer, shape
-from distill.signals import store as stores
 from distill.signals.hidden import Hidden
 from distill.signals.kept.draws import KeptDraws
 from distill.signals.kept.everything import KeptLogits
 from distill.signals.kept.layers import KeptLayers
 from distill.signals.kept.likeliest import KeptTopK
 from distill.signals.kept.states import KeptStates
-from distill.teachers import stored as module
 from distill.teachers.live import Live
 from distill.teachers.samples import samples
 from distill.teachers.stored import Stored
@@ -219,116 +214,7 @@ def test_a_layer_that_was_not_chosen_is_refused(folder, tiny_llama, tmp_path):
         trained(teacher, tiny_llama, batches(count=4), inside={"p": lambda: Patient(layers="skip")}, layers=2)
 
 
-# ------------------------------------------------------------------------------------------------------- B2: the key
-
-
-def key(folder: Path, kind=None, vocabulary=300, **live) -> str:
-    teacher = Stored(Live(str(folder), **live), kind or KeptTopK(8), str(folder.parent / "cache"))
-    teacher.share(vocabulary)
-    return stores.key_of(teacher.told)
-
-
-def _config(folder, **changes):
-    path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-
-def _tokenizer(folder, change):
-    path = folder / "tokenizer.json"
-    told = json.loads(path.read_text())
-    change(told)
-    path.write_text(json.dumps(told))
-
-
-def _settings(folder, **changes):
-    path = folder / "tokenizer_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-
-def _flip(folder):
-    path = folder / "model.safetensors"
-    data = bytearray(path.read_bytes())
-    data[-1000] ^= 1
-    path.write_bytes(data)
-
-
-def _rename(told):
-    vocabulary = told["model"]["vocab"]
-    first = next(iter(sorted(vocabulary)))
-    vocabulary["unheard"] = vocabulary.pop(first)
-
-
-def _added(told):
-    told["added_tokens"].append({**told["added_tokens"][0], "id": 299, "content": "<new>"})
-
-
-MISSES = {
-    "one bit of the weights": lambda f: _flip(f),
-    "a number of the config": lambda f: _config(f, rms_norm_eps=1e-3),
-    "rope": lambda f: _config(f, rope_parameters={"rope_theta": 5000.0, "rope_type": "default"}),
-    "an adapter": lambda f: (f / "adapter_model.safetensors").write_bytes((f / "model.safetensors").read_bytes()),
-    "another weight file": lambda f: shutil.copy(f / "model.safetensors", f / "more.safetensors"),
-    "a token's string": lambda f: _tokenizer(f, _rename),
-    "merges": lambda f: _tokenizer(f, lambda told: told["model"]["merges"].pop()),
-    "an added token": lambda f: _tokenizer(f, _added),
-    "chat template": lambda f: _settings(f, chat_template="{{ messages }}"),
-    "padding side": lambda f: _settings(f, padding_side="left"),
-    "role of a special token": lambda f: _settings(f, bos_token=None),
-}
 OTHER_KINDS = [KeptTopK(9), KeptTopK(8, 2.0), KeptTopK(8, 1.0, "float32"), KeptStates(), KeptLogits(), KeptDraws()]
-OTHER_DRAWS = [KeptDraws(51), KeptDraws(50, 2.0), KeptDraws(50, 1.0, 1)]
-
-
-@pytest.mark.parametrize("name", MISSES)
-def test_whatever_changes_the_teacher_misses(folder, tmp_path, name):
-    mine = Path(shutil.copytree(folder, tmp_path / "teacher"))
-    before = key(mine)
-    MISSES[name](mine)
-    assert key(mine) != before
-
-
-def test_whatever_changes_the_signal_misses(folder, monkeypatch):
-    place = Path(folder)
-    kinds = [KeptTopK(8), *OTHER_KINDS, *OTHER_DRAWS, KeptStates("int8")]
-    keys = {key(place, kind) for kind in kinds}
-    assert len(keys) == len(kinds)
-    others = {key(place, dtype="bfloat16"), key(place, attention="eager"), key(place, vocabulary=299)}
-    assert len(others | {key(place)}) == 4
-    before = key(place)
-    monkeypatch.setattr(stores, "FORMAT", 2)
-    assert key(place) != before
-    monkeypatch.undo()
-    monkeypatch.setattr(module, "FORMAT", 2)
-    assert key(place) != before
-
-
-def test_another_text_or_mask_misses():
-    """One token of the data, its length, its cut, and which positions are supervised: another name."""
-    (first, *_), (batch, *_) = pieces(), batches(count=2)
-    names = {one.span.name for one in samples(batch)}
-    changed = first.inputs.copy()
-    changed[0] += 1
-    for inputs in (changed, first.inputs[1:], first.inputs[:-1]):
-        other = Collate(2 * LENGTH, 0, True)([[replace(first, inputs=inputs, targets=first.targets[: len(inputs)])]])
-        assert not {one.span.name for one in samples(other)} & names
-    masked = replace(
-        batch, **{n: getattr(batch, n)[1:] for n in ("positions", "teacher_positions", "targets", "owners")}
-    )
-    assert next(iter(samples(masked))).span.name not in names
-
-
-def test_whatever_changes_nothing_hits(folder, tmp_path):
-    before = key(Path(folder))
-    moved = Path(shutil.copytree(folder, tmp_path / "elsewhere"))
-    assert key(moved) == before
-    (moved / "README.md").write_text("a comment")
-    (moved / "generation_config.json").write_text("{}")
-    _config(moved, transformers_version="9.9", _name_or_path="x")
-    assert key(moved) == before
-    assert key(moved, cache=str(tmp_path / "memo")) == before
-    assert key(moved, cache=str(tmp_path / "memo")) == before  # remembered
-    kind = KeptStates()
-    assert key(moved, kind, vocabulary=200) == key(moved, kind)  # the head is whole: the rows are the same
 
 
 # ----------------------------------------------------------------------------------------------- B3: verified, tampered
