@@ -1,7 +1,7 @@
 """Held-out text shaded by how far the student is from its teacher, token by token.
 
-The shade is 1 − exp(−KL), so that one nat is as dark on every page. The numbers are those of ``samples.jsonl``; they
-sum to the row ``shown_kl_to_teacher`` times the tokens shown.
+The shade is √(KL / 4 nats), at most 1, so that one nat is as dark on every page. The numbers are those of
+``samples.jsonl``; they sum to the row ``shown_kl_to_teacher`` times the tokens shown.
 """
 
 import math
@@ -12,6 +12,8 @@ from distill.reports.measures import significant
 
 _SHOWN = ("student", "control")
 _WORST = 12
+_DARKEST = 4.0
+"""Nats from which on a token is as dark as can be."""
 _CAPTION = (
     "Held-out text, as the student and its control see it. The darker a token, the further their distribution there is "
     "from the teacher’s (KL, nats). Touch a token for the likeliest tokens of both. Means are over the tokens shown."
@@ -38,7 +40,7 @@ def _token(word: Word) -> Token:
     sides = [
         tuple((_visible(text), f"{100 * chance:.1f} %") for text, chance in side) for side in (word.teacher, word.own)
     ]
-    return Token(word.text, 1 - math.exp(-max(word.divergence, 0.0)), over, *sides)
+    return Token(word.text, min(1.0, math.sqrt(max(word.divergence, 0.0) / _DARKEST)), over, *sides)
 
 
 def _visible(text: str) -> str:

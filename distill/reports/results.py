@@ -13,6 +13,7 @@ from distill.reports.measures import (
     DECODE,
     ECE,
     KL,
+    MINUS,
     PARAMETERS,
     QUALITY,
     TABLE,
@@ -149,7 +150,9 @@ def _best(column: Sequence[Estimate | None], known: Measure) -> tuple[int, ...]:
 
 
 def _closed(judged: Verdict) -> Item:
-    return Item(ABSENT) if judged.closed is None else Item(f"{100 * judged.closed:.0f}", judged.closed)
+    return (
+        Item(ABSENT) if judged.closed is None else Item(f"{100 * judged.closed:.0f}".replace("-", MINUS), judged.closed)
+    )
 
 
 def _item(estimate: Estimate | None, form: Format, best: bool = False) -> Item:
