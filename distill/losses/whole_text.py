@@ -93,7 +93,7 @@ class WholeText(StateLoss):
 
         Args:
             own, theirs: log-probabilities of the written tokens, the student's with a gradient.
-            exact: KL(q ‖ p) at each state, with a gradient.
+            exact: KL(q ‖ p) at each state, with a gradient; not read without ``single_step``.
             behaviour: log-probability with which each was drawn; infinite for a text that nobody drew.
             owners: whose token it is.
         """
@@ -107,7 +107,9 @@ class WholeText(StateLoss):
         gain = ratio * follow
         if self.clip is not None:
             gain = torch.minimum(gain, ratio.clamp(1 - self.clip, 1 + self.clip) * follow)
-        surrogate = weights * exact - gain * drawn
+        surrogate = -gain * drawn
+        if self.single_step:
+            surrogate = surrogate + weights * exact
         told = weights * (exact.detach() if self.single_step else -reward)
         return told + surrogate - surrogate.detach()
 
