@@ -18,6 +18,10 @@ REMEDIES = {
     "sampled": "use teacher=stored signal@teacher.signal=sampled, or another loss",
 }
 BALANCED = "distill.losses.balance.Balanced"
+WORDS = (
+    "a teacher that says only words can be learnt from as text: let it write first (distill generate), then train on \
+that (data.path=FILE teacher=none objective=cross_entropy)"
+)
 REMEDY = "choose another teacher or another loss (distill list teachers)"
 
 
@@ -32,6 +36,8 @@ def contradictions(config: dict[str, Any], origin: Callable[[str], str]) -> list
         _balance,
         _other_tokens,
         _kept_changes,
+        _unkeepable,
+        _unread_words,
         _unwritten,
     )
     return [problem for check in checks for problem in check(config, origin)]
@@ -63,25 +69,35 @@ def _unmet_needs(config: dict[str, Any], origin: Callable[[str], str]) -> Iterat
             said = ", ".join(sorted(provided)) or "nothing"
             reason = f"needs {need!r} of the teacher, but {teacher.name} provides {said}"
             remedy = REMEDIES.get(need, REMEDY).format(loss=key.rpartition(".")[2])
+            remedy = WORDS if provided == frozenset({"text"}) else remedy
             yield BadInput(f"{origin(key)} {key}", reason, remedy=remedy)
 
 
 def _other_temperature(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
     """A signal drawn at one temperature, asked at another."""
-    teacher, objective = config.get("teacher"), config.get("objective")
-    signal = teacher.get("signal") if isinstance(teacher, dict) else None
-    if not isinstance(signal, dict) or "temperature" not in signal or not isinstance(objective, dict):
+    objective, (drawn, remedied) = config.get("objective"), _drawn(config.get("teacher"))
+    if drawn is None or not isinstance(objective, dict):
         return
     losses = objective.get("losses")
     for name, loss in losses.items() if isinstance(losses, dict) else ():
         own = loss.get("temperature") if isinstance(loss, dict) else None
         key = "objective.temperature" if own is None else f"objective.losses.{name}.temperature"
         asked = objective.get("temperature", 1.0) if own is None else own
-        if needs_of(loss) & {"logits", "sampled"} and asked != signal["temperature"]:
+        if needs_of(loss) & {"logits", "sampled"} and asked != drawn:
             told = asked if isinstance(asked, (int, float)) else "one that changes"
-            reason = f"got {told}, but the teacher's signal is drawn at {signal['temperature']} and tells no other"
-            remedy = f"write teacher.signal.temperature={told}, or signal@teacher.signal=hidden, exact at every one"
-            yield BadInput(f"{origin(key)} {key}", reason, remedy=remedy)
+            reason = f"got {told}, but the teacher's signal is drawn at {drawn} and tells no other"
+            yield BadInput(f"{origin(key)} {key}", reason, remedy=remedied.format(told=told, key=key, drawn=drawn))
+
+
+def _drawn(teacher: object) -> tuple[object, str]:
+    """The one temperature at which a teacher speaks, if there is one, and what to do about it."""
+    signal = teacher.get("signal") if isinstance(teacher, dict) else None
+    if isinstance(signal, dict) and "temperature" in signal:
+        remedy = "write teacher.signal.temperature={told}, or signal@teacher.signal=hidden, exact at every one"
+        return signal["temperature"], remedy
+    part = part_of(teacher)
+    remedy = "write {key}={drawn}, or use a teacher that runs here (teacher=live)"
+    return attribute(part, "temperature") if part and signal is None else None, remedy
 
 
 def _blurred_attention(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
@@ -141,6 +157,39 @@ def _unwritten(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator
             reason = f"{part.name} is about text that models write, and this rollout writes none"
             other = "pairs" if part.name == "ContrastivePairs" else "student"
             yield BadInput(f"{origin(key)} {key}", reason, remedy=f"write rollout={other}")
+
+
+def _unkeepable(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
+    """A store of what its source does not say."""
+    teacher = config.get("teacher")
+    source, signal = (teacher.get(key) if isinstance(teacher, dict) else None for key in ("source", "signal"))
+    kept, told = part_of(signal), _provided(source)
+    if kept is None or not told or not isinstance(signal, dict):
+        return
+    provided = attribute(kept, "provides")
+    needed = "hidden" if attribute(kept, "headed") is True else "logits"
+    if needed not in told and not (provided == frozenset({"topk"}) and "topk" in told):
+        reason = f"keeps what needs {needed!r} of the source, which provides {', '.join(sorted(told))}"
+        remedy = "write signal@teacher.signal=topk" if told & {"logits", "topk"} else "choose another source"
+        yield BadInput(f"{origin('teacher.signal')} teacher.signal", reason, remedy=remedy)
+    speaking = part_of(source)
+    own = attribute(speaking, "temperature") if speaking else None
+    if own is not None and signal.get("temperature", own) != own:
+        reason = f"got {signal['temperature']}, but the source speaks at {own} alone"
+        remedy = f"write teacher.signal.temperature={own}"
+        yield BadInput(f"{origin('teacher.signal.temperature')} teacher.signal.temperature", reason, remedy=remedy)
+
+
+def _unread_words(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
+    """A training under a teacher that only writes, where nothing is read of what it would write."""
+    teacher = config.get("teacher")
+    part = part_of(teacher)
+    if part is None or "objective" not in config or _provided(teacher) != frozenset({"text"}):
+        return
+    if not any(needs_of(loss) for _, loss in nodes(config.get("objective"), "objective")):
+        reason = f"{part.name} says only words, and nothing in this run reads them"
+        remedy = "let it write a data set first (distill generate), and train on that: data.path=FILE teacher=none"
+        yield BadInput(f"{origin('teacher')} teacher", reason, remedy=remedy)
 
 
 def _provided(teacher: object) -> frozenset[str] | None:
