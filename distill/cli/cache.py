@@ -211,11 +211,10 @@ def _prune(composed: Composed) -> int:
     days, gib = composed.config["unused_days"], composed.config["keep_gib"]
     if days is None and gib is None:
         raise BadInput("unused_days, keep_gib", "neither is set", remedy="write unused_days=30 or keep_gib=100")
+    from distill.signals.shelf import stale
+
     found = _shelf(composed)
-    old = [s for s in found if days is not None and time.time() - s.used > days * 86400]
-    kept = [s for s in found if s not in old]
-    while gib is not None and kept and sum(s.bytes for s in kept) > gib * 2**30:
-        old.append(kept.pop())  # the longest unused is the last
+    old = stale(found, days, None if gib is None else gib * 2**30)
     if composed.arguments.dry_run:
         print(f"{len(old)} of {len(found)} stores would go ({amount(sum(s.bytes for s in old))})")
         return 0

@@ -5,7 +5,8 @@ which is tried here, and none can open it while it is being removed, for that ta
 """
 
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,15 @@ def shelf(root: Path) -> list[Shelved]:
     """Every store below a folder, the last used first."""
     found = [_seen(path.parent) for path in root.glob(f"*/{TOLD}")]
     return sorted(found, key=lambda store: -store.used)
+
+
+def stale(found: Sequence[Shelved], days: float | None, most: float | None) -> list[Shelved]:
+    """What may go: unused for longer than ``days``; then the longest unused, until the rest has ``most`` bytes."""
+    old = [store for store in found if days is not None and time.time() - store.used > days * 86400]
+    kept = [store for store in found if store not in old]
+    while most is not None and kept and sum(store.bytes for store in kept) > most:
+        old.append(kept.pop())  # the longest unused is the last
+    return old
 
 
 def _seen(folder: Path) -> Shelved:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from distill.errors import BadInput
@@ -145,9 +146,13 @@ class Store:
             log.warning("%s is damaged (%s); it is written again", folder, fault)
             self.damaged += 1
             return None
-        tensors, told = load_file(folder / "head.safetensors"), read_json(folder / "head.json")
-        assert told is not None
-        return Head(tensors["weight"], tensors.get("bias"), told["scale"], told["softcap"])
+        try:
+            tensors, told = load_file(folder / "head.safetensors"), read_json(folder / "head.json") or {}
+            return Head(tensors["weight"], tensors.get("bias"), told["scale"], told["softcap"])
+        except (SafetensorError, BadInput, KeyError, OSError) as problem:  # signed, so somebody meant it
+            log.warning("%s holds no head (%s); it is written again", folder, type(problem).__name__)
+            self.damaged += 1
+            return None
 
     # ---------------------------------------------------------------------------------------------------- writing
 
