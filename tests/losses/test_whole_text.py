@@ -89,13 +89,20 @@ def test_i18_gkd_is_the_single_step_alone_and_so_is_the_drawn_token():
     assert apart(gkd, exact()) > 0.3
 
 
-def test_the_exact_part_lowers_the_variance():
-    def variance(**switches):
-        gradients, likely = estimates(**switches, **PLAIN)
+@pytest.mark.parametrize("discount", [0.0, 1.0])
+def test_the_exact_part_lowers_the_variance(monkeypatch, discount):
+    """Of four languages together; with all that follows, one in eight by chance has it the other way round."""
+
+    def variance(single_step):
+        gradients, likely = estimates(single_step=single_step, discount=discount, **PLAIN)
         mean = (likely[:, None, None] * gradients).sum(0)
         return (likely * (gradients - mean).flatten(1).square().sum(1)).sum().item()
 
-    assert variance(single_step=True) < 0.9 * variance(single_step=False)
+    exact_part, drawn = 0.0, 0.0
+    for seed in range(20, 24):
+        monkeypatch.setitem(globals(), "START", table(seed))
+        exact_part, drawn = exact_part + variance(True), drawn + variance(False)
+    assert exact_part < 0.9 * drawn
 
 
 @pytest.mark.parametrize(("first", "second"), [(START.log_softmax(-1), TEACHER), (TEACHER, START.log_softmax(-1))])
