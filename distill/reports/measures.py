@@ -99,9 +99,19 @@ MEMORY = Measure("peak_memory", "peak memory", "MiB", "lower", "plain", 0.02)
 RATE = Measure("learning_rate", "learning rate", "", "", "plain")
 PERPLEXITY = Measure("perplexity", "perplexity", "", "lower", "plain")
 
-TABLE = (BITS, NATS, PERPLEXITY, AGREEMENT, KL, ECE, PARAMETERS, DISK, PREFILL, DECODE, MEMORY)
+ACCURACY = Measure("accuracy", "accuracy", "", "higher", "percent")
+MACRO_F1 = Measure("macro_f1", "macro F1", "", "higher", "percent")
+BLEU = Measure("bleu", "BLEU", "", "higher")
+CHRF = Measure("chrf", "chrF", "", "higher")
+SAMPLES = Measure("samples_per_second", "samples", "samples/s", "higher", "magnitude", 0.05)
+SENTENCES = Measure("sentences_per_second", "sentences", "sentences/s", "higher", "magnitude", 0.05)
+
+OF_TASKS = (ACCURACY, MACRO_F1, BLEU, CHRF)
+"""What a task is judged by; each is measured of its own kind of data."""
+SPEEDS = (PREFILL, DECODE, SAMPLES, SENTENCES)
+TABLE = (*OF_TASKS, BITS, NATS, PERPLEXITY, AGREEMENT, KL, ECE, PARAMETERS, DISK, *SPEEDS, MEMORY)
 """The columns of the result table, in order."""
-QUALITY = (BITS, NATS, AGREEMENT, KL, ECE)
+QUALITY = (*OF_TASKS, BITS, NATS, AGREEMENT, KL, ECE)
 """What a difference between two subjects of one size can be made of."""
 _OTHERS = (
     Measure("accuracy_top1", "top-1 accuracy", "", "higher", "percent"),
