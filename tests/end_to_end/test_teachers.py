@@ -106,3 +106,59 @@ def test_what_says_something_else_every_time_is_not_kept(train, capsys, words, t
 def test_hidden_states_of_several_teachers_are_refused_before_anything_is_loaded(train, capsys):
     assert train("teacher=ensemble", "+loss@objective.losses.hint=hidden") == 2
     assert "Ensemble provides logits" in capsys.readouterr().err
+
+
+@pytest.fixture
+def served(train, laboratory):
+    """The url of a run's student, and the folder of its tokenizer."""
+    from distill.cli.arguments import parse
+    from distill.cli.serve import opened
+
+    folder = laboratory / "served"
+    assert train(f"paths.run={folder}", *small("teacher")) == 0
+    with opened(parse(["serve", str(folder), "port=0"])).running() as url:
+        yield [f"url={url}", f"tokenizer={folder / 'student'}", "k=12"]
+
+
+def test_a_student_learns_from_what_is_served(train, served, laboratory, capsys):
+    folder = laboratory / "from a server"
+    words = [f"teacher.{word}" for word in served]
+    assert train(f"paths.run='{folder}'", "teacher=server", *words, "control=steps") == 0
+    told = capsys.readouterr().out
+    assert "12 likeliest tokens and one bucket" in told
+    assert {row.subject for row in read(folder / METRICS)} == {"student", "control"}
+
+    store = ["teacher=stored", "teacher@teacher.source=server", "signal@teacher.signal=topk", "teacher.signal.k=12"]
+    kept = [*store, *(f"teacher.source.{word}" for word in served)]
+    both = []
+    for name in ("asked", "read"):
+        assert train(f"paths.run={laboratory / name}", *kept) == 0
+        both.append(json.loads((laboratory / name / "student" / "fitted.json").read_text()))
+    assert [one["teacher_passes"] for one in both] == [4, 0]
+    assert both[0]["best_value"] == both[1]["best_value"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["objective.temperature=2"], "the teacher's signal is drawn at 1.0"),
+        (["+loss@objective.losses.hint=hidden"], "Server provides topk"),
+        (["teacher.k=0"], "teacher.k"),
+    ],
+)
+def test_what_a_server_does_not_tell_is_refused_without_asking_it(train, capsys, words, told):
+    assert train("teacher=server", "teacher.url=http://127.0.0.1:9", *words) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_store_of_what_a_server_does_not_tell_is_refused(train, capsys):
+    assert train("teacher=stored", "teacher@teacher.source=server") == 2
+    assert "write signal@teacher.signal=topk" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("objective", ["forward_kl", "cross_entropy"])
+def test_only_words_are_refused_with_the_remedy(train, capsys, objective):
+    assert train("teacher=text", f"objective={objective}") == 2
+    told = capsys.readouterr().err
+    assert "distill generate" in told
+    assert "teacher=none" in told
