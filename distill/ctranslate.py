@@ -21,7 +21,7 @@ from torch import Tensor
 from distill.errors import BadInput
 
 if TYPE_CHECKING:
-    from transformers import GenerationConfig, WhisperConfig, WhisperTokenizerFast
+    from transformers import GenerationConfig, WhisperConfig, WhisperTokenizer
 
 WEIGHTS = "model.bin"
 KINDS = {0: "<f4", 4: "<f2"}
@@ -47,11 +47,11 @@ def convert(folder: Path, draft: Path) -> None:
     Raises:
         BadInput: they are not there, damaged, of another model or quantised.
     """
-    from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizerFast
+    from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizer
 
     held = arrays(folder / WEIGHTS)
     try:
-        tokenizer = WhisperTokenizerFast(
+        tokenizer = WhisperTokenizer(
             tokenizer_file=str(folder / "tokenizer.json"), bos_token=END, eos_token=END, pad_token=END, unk_token=END
         )
         told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -121,7 +121,7 @@ def _word(opened: BinaryIO) -> str:
     return opened.read(_number(opened, "H"))[:-1].decode("ascii")
 
 
-def _config(held: dict[str, np.ndarray], tokenizer: "WhisperTokenizerFast") -> "WhisperConfig":
+def _config(held: dict[str, np.ndarray], tokenizer: "WhisperTokenizer") -> "WhisperConfig":
     """Sizes as the arrays have them."""
     from transformers import WhisperConfig
 
@@ -195,7 +195,7 @@ def _tensor(array: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(array, dtype=np.float32))
 
 
-def _generation(config: "WhisperConfig", tokenizer: "WhisperTokenizerFast", told: dict) -> "GenerationConfig":
+def _generation(config: "WhisperConfig", tokenizer: "WhisperTokenizer", told: dict) -> "GenerationConfig":
     from transformers import GenerationConfig
 
     known = tokenizer.get_vocab()

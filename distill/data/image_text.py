@@ -133,6 +133,7 @@ class ImageTextData(DataModule):
         self.tokenizer: PreTrainedTokenizerBase | None = None
         self.teacher_view: View | None = None
         self._facts: Facts | None = None
+        self._known: dict[str, tuple[int, ...]] = {}
 
     # ---------------------------------------------------------------------------------------------------- reading
 
@@ -156,7 +157,7 @@ class ImageTextData(DataModule):
         chosen = tokenizer if tokenizer is not None else self._trained([one.digest for one in split.pool])
         if PICTURE not in chosen.get_vocab():
             chosen.add_special_tokens({"additional_special_tokens": [PICTURE]})
-        self.tokenizer = chosen
+        self.tokenizer, self._known = chosen, {}
         dropped = dict(found.tally.dropped)
         left = sum(len(found.groups[one.digest]) for one in split.pool) - sum(
             len(found.groups[one.digest]) for one in split.train
@@ -194,10 +195,10 @@ class ImageTextData(DataModule):
         before, _, after = self.template.format(image="\0", question=texts["question"]).partition("\0")
         tokenizer, marks = self._ready(), Marks.of(self._ready())
         opened = () if marks.begin is None else (marks.begin,)
-        ids = {role: _ids(tokenizer, text) for role, text in (("before", before), ("after", after))}
-        described = _ids(tokenizer, "\n".join(filter(None, (texts["description"], texts["question"]))))
+        ids = {role: self._ids(tokenizer, text) for role, text in (("before", before), ("after", after))}
+        described = self._ids(tokenizer, "\n".join(filter(None, (texts["description"], texts["question"]))))
         ended = () if marks.end is None else (marks.end,)
-        answer = (*_ids(tokenizer, f" {texts['answer'].strip()}"), *ended)
+        answer = (*self._ids(tokenizer, f" {texts['answer'].strip()}"), *ended)
         told = json.dumps([digest.hex(), ids["before"], ids["after"], described, answer]).encode()
         return Shown(
             content=item.content,
@@ -209,6 +210,13 @@ class ImageTextData(DataModule):
             texts=texts,
             place=item.place,
         )
+
+    def _ids(self, tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+        """Of a text; questions and answers come again and again."""
+        if text not in self._known:
+            told: Any = tokenizer(text, add_special_tokens=False)["input_ids"]
+            self._known[text] = tuple(told)
+        return self._known[text]
 
     def _trained(self, digests: Sequence[bytes]) -> PreTrainedTokenizerBase:
         if self.recipe is None:
@@ -317,11 +325,6 @@ class Collate:
             domains=tuple(one.texts["kind"] for one in rows),
             causal=False,  # a row is a sample, and its picture is seen from everywhere
         )
-
-
-def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
-    told: Any = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return tuple(told)
 
 
 def _split_facts(rows: Sequence[Shown], view: View, tokenizer: PreTrainedTokenizerBase) -> SplitFacts:
