@@ -6,7 +6,7 @@ at once, a lower bound to plan with; the libraries themselves take about half a 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,6 +175,7 @@ def _shape(
         return shape(load_config(_located(node)))
     if node.get("recipe"):
         own = node["recipe"].get("tokenizer") or {}
+        task = replace(task, family=(node["recipe"].get("data") or {}).get("family", task.family))
         return instantiate(node["recipe"]["student"], plugins=plugins).of(task).shape(own.get("size", vocabulary))
     return None
 

@@ -38,7 +38,7 @@ from distill.types import Batch, Family, Task
 PICTURE = "<image>"
 """The token that stands for a picture; added to a tokenizer that lacks it."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
-LONG, BEYOND = "too_long", "beyond_evaluation_samples"
+LONG, BEYOND = "too_long", "beyond_evaluation_tokens"
 FORMAT = 1
 """Raised when the same arguments would give other batches than before."""
 
@@ -68,7 +68,7 @@ class ImageTextData(DataModule):
         batch_size: samples of a micro-batch on one device.
         seed: of the order of training samples.
         workers: processes that make batches.
-        evaluation_samples: of validation and of test each, at most; None takes all.
+        evaluation_tokens: stop validation and test with the answer that reaches this many tokens; None takes all.
         cache: a folder for the trained tokenizer.
 
     Raises:
@@ -102,7 +102,7 @@ class ImageTextData(DataModule):
         batch_size: Count = 32,
         seed: Natural = 0,
         workers: Natural = 0,
-        evaluation_samples: Count | None = None,
+        evaluation_tokens: Count | None = None,
         cache: str | None = None,
     ) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class ImageTextData(DataModule):
         self.source, self.layout, self.image_size, self.patch_size = source, layout, image_size, patch_size
         self.template, self.recipe, self.share, self.fractions = template, tokenizer, share, (validation, test)
         self.sequence_length, self.batch_size, self.seed, self.workers = sequence_length, batch_size, seed, workers
-        self.evaluation_samples = evaluation_samples
+        self.evaluation_tokens = evaluation_tokens
         self.rows: Mapping[SplitName, Sequence[Shown]] = {}
         self.tokenizer: PreTrainedTokenizerBase | None = None
         self.teacher_view: View | None = None
@@ -174,13 +174,15 @@ class ImageTextData(DataModule):
 
     def _kept(self, name: SplitName, documents: Sequence, dropped: dict[str, int]) -> list[Shown]:
         kept: list[Shown] = []
-        limit = self.evaluation_samples if name != "train" else None
+        tokens = 0
+        limit = self.evaluation_tokens if name != "train" else None
         for item, digest in self._items(documents):
             shown = self._shown(item, digest)
             reason = LONG if self.view.length(shown) > self.sequence_length else None
-            reason = BEYOND if reason is None and limit is not None and len(kept) >= limit else reason
+            reason = BEYOND if reason is None and limit is not None and tokens >= limit else reason
             if reason is None:
                 kept.append(shown)
+                tokens += len(shown.answer)
             else:
                 dropped[reason] = dropped.get(reason, 0) + 1
         return kept
@@ -299,7 +301,7 @@ class ImageTextData(DataModule):
             "tokenizer": fingerprint(self._ready()),
             "view": [self.layout, self.image_size, self.patch_size],
             "sequence_length": self.sequence_length,
-            "evaluation_samples": self.evaluation_samples,
+            "evaluation_tokens": self.evaluation_tokens,
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
