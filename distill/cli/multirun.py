@@ -20,12 +20,13 @@ from distill.sweeps.progress import shown
 _SHOWN = 32
 
 
-def multirun(arguments: Arguments, afterwards: Callable[[Path], object] = lambda _folder: None) -> int:
+def multirun(arguments: Arguments, afterwards: Callable[..., object] = lambda *_: None) -> int:
     """Plan and execute a sweep; the same command again executes what is missing or failed.
 
     Args:
         arguments: with several values somewhere; ``--dry-run`` tells the runs and creates nothing.
-        afterwards: called with the sweep folder when the runs are through and at least one is done.
+        afterwards: called with the sweep folder, the first run's config and the plugins when the runs are through and
+            at least one is done.
 
     Returns:
         0 all done; 1 some failed or were left; 128 + n stopped by signal n.
@@ -45,7 +46,7 @@ def multirun(arguments: Arguments, afterwards: Callable[[Path], object] = lambda
 
     def last(folder: Path) -> None:
         kept(arguments, folder)
-        afterwards(folder)
+        afterwards(folder, plan.first.config, arguments.plugins)
 
     return executed(plan.folder, plan.first.config, arguments.plugins, last)
 

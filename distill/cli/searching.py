@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import optuna
 
 CHOICE = "sweeper=optuna"
-_After = Callable[[Path], object]
+_After = Callable[..., object]
 
 
 def is_search(arguments: Arguments) -> bool:
@@ -41,12 +41,12 @@ def is_search(arguments: Arguments) -> bool:
     return CHOICE in arguments.overrides
 
 
-def search(arguments: Arguments, afterwards: _After = lambda _folder: None) -> int:
+def search(arguments: Arguments, afterwards: _After = lambda *_: None) -> int:
     """Propose and execute until there are as many trials as asked for.
 
     Args:
         arguments: with something to search over; ``--dry-run`` tells the space and creates nothing.
-        afterwards: called with the sweep folder at the end, when at least one run is done.
+        afterwards: called at the end with the sweep folder, a config and the plugins, when at least one run is done.
 
     Returns:
         0 all done or stopped by the search; 1 some failed; 128 + n stopped by signal n.
@@ -62,7 +62,7 @@ def search(arguments: Arguments, afterwards: _After = lambda _folder: None) -> i
     code = rounds.all()
     print("\n".join(rounds.ending()))
     if rounds.study.best() and code < 128:
-        afterwards(prepared.folder.path)
+        afterwards(prepared.folder.path, prepared.first.config, arguments.plugins)
     return code
 
 

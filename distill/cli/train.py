@@ -1,7 +1,7 @@
 """Distil a teacher into a student, stand it beside its controls, and report."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -96,7 +96,7 @@ def carry_out(composed: Composed, folder: RunFolder) -> None:
             folder.note(differences=differences(composed, composed.arguments))
             _execute(taught(composed, folder, carry_out).config, composed.arguments.plugins, folder)
     if is_leader():
-        told(folder.path)
+        told(folder.path, composed.config, composed.arguments.plugins)
 
 
 def differences(composed: Composed, arguments: Arguments) -> dict[str, list[Any]]:
@@ -106,16 +106,19 @@ def differences(composed: Composed, arguments: Arguments) -> dict[str, list[Any]
     return {key: [None if side is ABSENT else side for side in sides] for key, sides in pairs.items()}
 
 
-def told(folder: Path) -> None:
-    """Write the report of a run or a sweep, and show its table."""
+def told(folder: Path, config: Mapping[str, Any] | None = None, plugins: tuple[str, ...] = ()) -> None:
+    """Write the report of a run or a sweep, show its table, and hand it to the tracker that a config names."""
     from rich.console import Console
 
+    from distill.cli.mirror import mirrored
     from distill.reports.report import write
     from distill.reports.table import show
 
     written = write([folder])
     show(written.document, Console())
     print(f"\n{written.html}\n{written.markdown}")
+    if config is not None:
+        mirrored(written, folder, config, plugins)
 
 
 def _execute(config: dict[str, Any], plugins: tuple[str, ...], folder: RunFolder) -> None:

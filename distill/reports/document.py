@@ -131,7 +131,6 @@ class Shaded:
 
     kind: ClassVar[str] = "shaded"
     texts: tuple[tuple[str, str, str, tuple[Token, ...]], ...]
-    heads: tuple[str, str]
     caption: str
     worst: Table
 

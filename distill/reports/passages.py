@@ -27,7 +27,7 @@ def passages(run: Run) -> Shaded | None:
         return None
     kept.sort(key=lambda one: (one.sample, SUBJECTS.index(one.subject)))
     texts = tuple((p.subject, label(p.subject), _mean(p), tuple(_token(word) for word in p.words)) for p in kept)
-    return Shaded(texts, ("teacher", "student"), _CAPTION, _worst(kept))
+    return Shaded(texts, _CAPTION, _worst(kept))
 
 
 def _mean(passage: Passage) -> str:

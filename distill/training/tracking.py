@@ -6,9 +6,10 @@ said once, and the training goes on.
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.logger import Logger
@@ -108,12 +109,36 @@ class Mirror(Logger):
             self.report(f"{type(self.logger).__name__} failed ({problem}); metrics.jsonl goes on alone")
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """A table for a tracker: numbers where there are numbers, text elsewhere."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float, ...], ...]
+
+
 class Tracker(ABC):
-    """Opens the mirror of a run."""
+    """Opens the mirror of a run.
+
+    Attributes:
+        shows: whether it has a place for reports.
+    """
+
+    shows: ClassVar[bool] = False
 
     @abstractmethod
     def open(self, folder: Path, name: str, config: Mapping[str, Any], tags: list[str]) -> Logger | None:
         """A Lightning logger that writes below ``folder``, or None for no mirror."""
+
+    def show(self, folder: Path, page: Path, tables: Mapping[str, Sheet]) -> None:
+        """Show a report, where the mirror has a place for one.
+
+        Args:
+            folder: of the run or of the sweep.
+            page: the report as HTML.
+            tables: its tables by title.
+        """
+        return
 
 
 class Wandb(Tracker):
@@ -126,6 +151,8 @@ class Wandb(Tracker):
         group: runs of one sweep share it.
     """
 
+    shows: ClassVar[bool] = True
+
     def __init__(
         self,
         project: str = "distill",
@@ -133,7 +160,8 @@ class Wandb(Tracker):
         entity: str | None = None,
         group: str | None = None,
     ) -> None:
-        self.project, self.mode, self.entity, self.group = project, mode, entity, group
+        self.project, self.entity, self.group = project, entity, group
+        self.mode: Literal["offline", "online", "disabled"] = mode
 
     def open(self, folder: Path, name: str, config: Mapping[str, Any], tags: list[str]) -> Logger | None:
         import wandb
@@ -146,12 +174,58 @@ class Wandb(Tracker):
             entity=self.entity,
             group=self.group,
             tags=tags,
-            config=dict(config),
+            config=dict(flat(config)),
             mode=self.mode,
             log_model=False,
             reinit="create_new",  # runs that share a process have a run of their own here too
             settings=wandb.Settings(silent=True, console="off", disable_git=True, save_code=False),
         )
+
+    def show(self, folder: Path, page: Path, tables: Mapping[str, Sheet]) -> None:
+        """The report as HTML, its tables, and a chart of each: in the run, or in a run of its own for a sweep."""
+        import wandb
+
+        known = sorted((folder / "wandb").glob("*run-*-*"))
+        own = known[-1].name.rpartition("-")[2] if known else None
+        run = wandb.init(
+            project=self.project,
+            entity=self.entity,
+            dir=folder,
+            id=own,
+            resume="allow" if own else None,
+            name=None if own else f"{folder.name}-report",
+            job_type=None if own else "report",
+            group=self.group or (None if own else folder.name),
+            mode=self.mode,
+            reinit="create_new",
+            settings=wandb.Settings(silent=True, console="off", disable_git=True, save_code=False),
+        )
+        made = {
+            name: wandb.Table(list(sheet.columns), [list(row) for row in sheet.rows]) for name, sheet in tables.items()
+        }
+        told: dict[str, Any] = {f"report/{name}": table for name, table in made.items()}
+        for name, sheet in tables.items():
+            if (chart := _charted(sheet)) is not None:
+                told[f"report/chart of {name}"] = wandb.plot.bar(made[name], sheet.columns[0], chart, title=name)
+        run.log({**told, "report/page": wandb.Html(page.read_text(encoding="utf-8"), inject=False)})
+        run.finish()
+
+
+def _charted(sheet: Sheet) -> str | None:
+    """The first column of numbers, if it is one throughout."""
+    for place, name in enumerate(sheet.columns[1:], start=1):
+        if sheet.rows and all(isinstance(row[place], float) for row in sheet.rows):
+            return name
+    return None
+
+
+def flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys, as on the command line: a table of runs is sorted and filtered by them."""
+    for name, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
 
 
 class Csv(Tracker):
