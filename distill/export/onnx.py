@@ -5,8 +5,8 @@
 One graph reads a prompt (P = 0) and writes on. The head is cut to the ids that mean something. What the exporter notes
 beside each node (stack traces with the paths of this machine) is removed.
 
-Left out on purpose: optimum, which does not fit transformers 5, and int4, which ONNX Runtime has operators of its own
-for.
+Left out on purpose: optimum, which does not fit transformers 5, and int4, for which ONNX Runtime has operators of its
+own that another builder writes (``onnx_int4.py``).
 """
 
 import logging
@@ -27,6 +27,8 @@ from distill.evaluation.subject import Subject
 from distill.export.export import Bound, Export, Opened
 from distill.export.onnx_runner import OnnxRunner
 from distill.models import head, shape
+from distill.ranges import Count
+from distill.students.low_rank_head import halves
 from distill.types import Head
 from distill.wheels import quiet
 
@@ -65,18 +67,25 @@ class Onnx(Export):
         bound: of the re-check.
         weights: ``int8`` stores matrices in 8 bits and rounds what they are multiplied with as it comes.
         per_channel: a scale for each column of a matrix instead of one for all of it.
+        head_rank: write the head as two thin matrices of this rank, the nearest to it; exact for a student that was
+            trained with a head of that rank (``student=low_rank_head``). None writes it whole.
     """
 
     format: ClassVar[str] = "onnx"
 
     def __init__(
-        self, bound: Bound, weights: Literal["float32", "int8"] = "float32", per_channel: bool = False
+        self,
+        bound: Bound,
+        weights: Literal["float32", "int8"] = "float32",
+        per_channel: bool = False,
+        head_rank: Count | None = None,
     ) -> None:
-        self.bound, self.weights, self.per_channel = bound, weights, per_channel
+        self.bound, self.weights, self.per_channel, self.head_rank = bound, weights, per_channel, head_rank
 
     @property
     def label(self) -> str:
-        return "onnx" if self.weights == "float32" else f"onnx-{self.weights}"
+        name = "onnx" if self.weights == "float32" else f"onnx-{self.weights}"
+        return name if self.head_rank is None else f"{name}-head{self.head_rank}"
 
     def check(self, student: Subject) -> None:
         if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
@@ -89,10 +98,10 @@ class Onnx(Export):
     def write(self, student: Subject, folder: Path) -> str:
         with _silent(), quiet():
             if self.weights == "float32":
-                _save(student, folder / FILE)
+                _save(student, folder / FILE, rank=self.head_rank)
             else:
                 with tempfile.TemporaryDirectory(dir=folder) as draft:
-                    _save(student, Path(draft) / FILE, tied=False)
+                    _save(student, Path(draft) / FILE, tied=False, rank=self.head_rank)
                     self._quantise(student, Path(draft) / FILE, folder / FILE)
             student.tokenizer.save_pretrained(folder)
         student.model.config.save_pretrained(folder)
@@ -126,21 +135,25 @@ class _Step(nn.Module):
     looks for matrices that are multiplied, and would leave a shared one to be widened at every start.
     """
 
-    def __init__(self, model: PreTrainedModel, vocabulary: int, tied: bool) -> None:
+    def __init__(self, model: PreTrainedModel, vocabulary: int, tied: bool, rank: int | None = None) -> None:
         super().__init__()
         self.body, told = model.base_model, head(model)
-        self.weight = told.weight if tied else told.weight.detach().clone()
+        whole = told.weight if tied else nn.Parameter(told.weight.detach().clone())
+        tall, thin = (whole, None) if rank is None else halves(whole, min(rank, *whole.shape))
+        self.weight = tall if rank is None else nn.Parameter(tall)
+        self.thin = None if thin is None else nn.Parameter(thin.T.contiguous())  # (D, r)
         self.bias, self.scale, self.softcap = told.bias, told.scale, told.softcap
         self.vocabulary = vocabulary
 
     def forward(self, input_ids: Tensor, past: list[Tensor]) -> tuple[Tensor, ...]:
         cache: Any = DynamicCache(list(zip(past[0::2], past[1::2], strict=True)))
         told = self.body(input_ids=input_ids, past_key_values=cache, use_cache=True)
-        logits = Head(self.weight, self.bias, self.scale, self.softcap).logits(told.last_hidden_state)
+        states = told.last_hidden_state if self.thin is None else told.last_hidden_state @ self.thin
+        logits = Head(self.weight, self.bias, self.scale, self.softcap).logits(states)
         return logits[..., : self.vocabulary], *(half for layer in cache.layers for half in (layer.keys, layer.values))
 
 
-def _save(student: Subject, file: Path, tied: bool = True) -> None:
+def _save(student: Subject, file: Path, tied: bool = True, rank: int | None = None) -> None:
     model = student.model
     model.eval()
     places, past = _past(model)
@@ -149,7 +162,7 @@ def _save(student: Subject, file: Path, tied: bool = True) -> None:
     try:
         with torch.no_grad():
             program = torch.onnx.export(
-                _Step(model, student.vocabulary, tied).eval(),
+                _Step(model, student.vocabulary, tied, rank).eval(),
                 (ids, past),
                 dynamic_shapes=({0: free, 1: free}, [{0: free, 2: free} for _ in past]),
                 input_names=["input_ids", *(f"past.{place}" for place in places)],

@@ -1,4 +1,8 @@
-"""An exported ONNX folder as it runs: ONNX Runtime on the CPU, numpy, and nothing of torch."""
+"""An exported ONNX folder as it runs: ONNX Runtime on the CPU, numpy, and nothing of torch.
+
+Two kinds of graph are known: our own (``export=onnx``) and that of onnxruntime-genai's builder (``export=onnx_int4``),
+which wants a mask as well and leaves the width of a head to its config.
+"""
 
 import json
 from collections.abc import Sequence
@@ -10,6 +14,7 @@ import numpy as np
 from distill.errors import BadInput
 from distill.export.runner import Runner
 
+MASK, GENAI = "attention_mask", "genai_config.json"
 FACTS = "export.json"
 """What an exported folder says of itself: format, label, subject, file, vocabulary, positions."""
 
@@ -37,21 +42,36 @@ class OnnxRunner(Runner):
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = threads
             self.session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+            self.past = self._caches(folder)
         except Exception as problem:  # the runtime raises classes of its own at a file that it cannot read
             reason = f"holds no ONNX export that runs ({str(problem).splitlines()[0][:200]})"
             raise BadInput(str(folder), reason, remedy="make it again: distill export RUN export=onnx") from problem
-        self.past = {one.name: one.shape for one in self.session.get_inputs() if one.name != "input_ids"}
+        self.masked = any(one.name == MASK for one in self.session.get_inputs())
+        begun = "past_key_values" if self.masked else "past"
+        self.outputs = ["logits", *(name.replace(begun, "present") for name in self.past)]
         self.restart()
 
+    def _caches(self, folder: Path) -> dict[str, tuple[int, int]]:
+        """Heads and the width of one, by the name of an input that holds keys or values."""
+        inputs = [one for one in self.session.get_inputs() if one.name.startswith("past")]
+        size = 0
+        if any(not isinstance(one.shape[3], int) for one in inputs):
+            told = json.loads((folder / GENAI).read_text(encoding="utf-8"))
+            size = int(told["model"]["decoder"]["head_size"])
+        return {one.name: (one.shape[1], one.shape[3] if isinstance(one.shape[3], int) else size) for one in inputs}
+
     def restart(self) -> None:
+        self.seen = 0
         self.state = {
-            name: np.zeros((1, shape[1], 0, shape[3]), np.float32)  # (1, H, 0, D / H)
-            for name, shape in self.past.items()
+            name: np.zeros((1, heads, 0, size), np.float32)  # (1, H, 0, D / H)
+            for name, (heads, size) in self.past.items()
         }
 
     def read(self, ids: Sequence[int], last: bool = False) -> np.ndarray:
         given = np.asarray([list(ids)], dtype=np.int64)  # (1, S)
-        told: list[Any] = list(self.session.run(None, {"input_ids": given, **self.state}))
+        self.seen += given.shape[1]
+        mask = {MASK: np.ones((1, self.seen), np.int64)} if self.masked else {}
+        told: list[Any] = list(self.session.run(self.outputs, {"input_ids": given, **mask, **self.state}))
         self.state = dict(zip(self.past, told[1:], strict=True))
-        logits: np.ndarray = told[0][0]  # (S, V)
+        logits: np.ndarray = told[0][0, :, : self.vocabulary]  # (S, V)
         return logits[-1:] if last else logits

@@ -2,14 +2,19 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
+import numpy as np
 import pytest
 import torch
 
 from distill.export.export import Bound, write_facts
 from distill.export.onnx import SCRIPT, Onnx
+from distill.export.onnx_int4 import OnnxInt4
+from distill.export.onnx_runner import OnnxRunner
 from distill.export.recheck import KL, Recheck
 from distill.export.torch_runner import TorchRunner
+from distill.students.low_rank_head import halves
 
 for package in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(package, reason=f"{package} is in the extra onnx")
@@ -113,3 +118,43 @@ def test_int8_is_small_and_within_its_bound(small, whole, held_out):
 def test_ids_that_mean_nothing_cannot_be_written(small):
     export, folder, student = small
     assert export.open(folder, student).runner.read([1, 2, 3]).shape == (3, 300)
+
+
+def test_a_head_of_low_rank_is_written_as_two_thin_matrices(sharp, tmp_path):
+    """Exact for a head that has no higher rank, and smaller."""
+    student = sharp(tied=False, layers=1)
+    output = student.model.get_output_embeddings()
+    tall, wide = halves(output.weight, 4)
+    output.weight.data = tall @ wide
+    sizes, told = [], []
+    for rank in (None, 4):
+        folder = tmp_path / str(rank)
+        folder.mkdir()
+        export = Onnx(ANYTHING, head_rank=rank)
+        write_facts(export, "file", export.write(student, folder), student, folder)
+        sizes.append((folder / "model.onnx").stat().st_size)
+        told.append(OnnxRunner(folder).read([5, 6, 7]))
+    assert np.allclose(told[0], told[1], atol=1e-3)
+    assert sizes[0] - sizes[1] > 4 * (300 * 32 - 4 * (300 + 32)) * 0.8
+    assert Onnx(ANYTHING, head_rank=4).label == "onnx-head4"
+
+
+@pytest.mark.skipif(find_spec("onnxruntime_genai") is None, reason="needs the genai extra")
+@pytest.mark.slow
+def test_four_bits_run_in_onnx_runtime_as_they_were_read(sharp, tmp_path):
+    """By our runner and by the script beside the file; close to the student, with and without the cache."""
+    student = sharp(width=64, vocabulary=320)
+    export = OnnxInt4(ANYTHING)
+    export.check(student)
+    write_facts(export, "file", export.write(student, tmp_path), student, tmp_path)
+    runner = OnnxRunner(tmp_path)
+    whole = runner.read([5, 6, 7, 8])
+    assert whole.shape == (4, 300)
+    runner.restart()
+    runner.read([5, 6])
+    assert np.allclose(runner.read([7, 8]), whole[2:], atol=1e-3)
+    own = TorchRunner(student.model, 300).read([5, 6, 7, 8])
+    assert np.corrcoef(own.ravel(), whole.ravel())[0, 1] > 0.97
+    script = [sys.executable, str(tmp_path / "generate.py"), "The quick", "5"]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
