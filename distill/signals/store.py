@@ -227,13 +227,14 @@ class Store:
     def _unite(self, small: Sequence[Shard]) -> None:
         """Small shards as few large ones. Written before the old ones go: whoever is killed in between leaves rows
         twice, which are equal."""
-        rows: list[Written] = []
+        rows: dict[bytes, Written] = {}
         for shard in small:
             try:
-                rows += [shard.written(row) for row in range(len(shard))]
+                rows |= {one.name: one for one in map(shard.written, range(len(shard)))}
             except Damaged as fault:
                 self._drop(shard.path, fault)
-        made = [Shard(write(self.folder / SHARDS, part)) for part in _parts(rows, self.shard_bytes)]
+        ordered = [rows[name] for name in sorted(rows)]  # equal rows, however they came, are equal files
+        made = [Shard(write(self.folder / SHARDS, part)) for part in _parts(ordered, self.shard_bytes)]
         for shard in small:
             if shard.path.name not in {one.path.name for one in made}:
                 self._forget(shard.path)

@@ -25,6 +25,8 @@ from tests.signals.test_store import TOLD, filled, read, row, whole
 
 A_SHARD = 4
 """Rows that a filler asks for and writes at a time."""
+WHOLE = 800
+"""Bytes of a shard that is as large as one should be, so that none is put together with others later."""
 
 
 @dataclass
@@ -33,6 +35,11 @@ class Filler:
 
     process: BaseProcess
     ears: Connection
+
+    def opened(self) -> "Filler":
+        """Once it has the store open."""
+        assert self.ears.recv() == "open"
+        return self
 
     def ended(self) -> int:
         """How many rows it asked for."""
@@ -47,7 +54,7 @@ class Filler:
         self.process.join()
 
 
-def fill(root: Path, first: int, last: int, slow: float, locks: str, mouth: Connection) -> None:
+def fill(root: Path, first: int, last: int, slow: float, locks: str, size: int, mouth: Connection) -> None:
     if locks == "none":  # a file system without advisory locks
 
         def missing(*_) -> None:
@@ -55,7 +62,7 @@ def fill(root: Path, first: int, last: int, slow: float, locks: str, mouth: Conn
 
         fcntl.flock = missing
     warnings.simplefilter("ignore")
-    store, count = Store(root, TOLD), 0
+    store, count = Store(root, TOLD, size), 0
     mouth.send("open")
     log = os.open(log_of(root), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for start in range(first, last, A_SHARD):
@@ -71,13 +78,14 @@ def fill(root: Path, first: int, last: int, slow: float, locks: str, mouth: Conn
     mouth.send(count)
 
 
-def filling(root: Path, first: int = 0, last: int = 400, slow: float = 0.0, locks: str = "kernel") -> Filler:
+def filling(
+    root: Path, first: int = 0, last: int = 400, slow: float = 0.0, locks: str = "kernel", size: int = 1 << 20
+) -> Filler:
     fork = multiprocessing.get_context("fork")
     ears, mouth = fork.Pipe(duplex=False)
-    made = fork.Process(target=fill, args=(root, first, last, slow, locks, mouth))
+    made = fork.Process(target=fill, args=(root, first, last, slow, locks, size, mouth))
     made.start()
     mouth.close()
-    assert ears.recv() == "open"
     return Filler(made, ears)
 
 
@@ -97,17 +105,17 @@ def asked(root: Path) -> int:
 def test_whoever_is_killed_while_writing_leaves_whole_shards_only(tmp_path, kills):
     """What is there is right, each kill costs one shard at most, and the end is the files of a fill without a kill."""
     straight, last = tmp_path / "straight", 24 * kills
-    assert filling(straight, last=last).ended() == last
+    assert filling(straight, last=last, size=WHOLE).opened().ended() == last
     root, chance = tmp_path / "killed", random.Random(0)
     for _ in range(kills):
-        process = filling(root, last=last, slow=0.002)
+        process = filling(root, last=last, slow=0.002, size=WHOLE).opened()
         time.sleep(chance.uniform(0.0, 0.08))
         process.kill()
-        store = Store(root, TOLD)
+        store = Store(root, TOLD, WHOLE)
         there = whole(store, range(last))
         assert there == list(range(len(there)))  # in order, whole batches
         assert store.damaged == 0
-    filling(root, last=last).ended()
+    filling(root, last=last, size=WHOLE).opened().ended()
     assert asked(root) <= last + kills * A_SHARD
     folders = [Store(one, TOLD).folder / "shards" for one in (straight, root)]
     names = [{path.name: path.read_bytes() for path in folder.glob("*.shard")} for folder in folders]
@@ -121,12 +129,12 @@ def test_whoever_is_killed_while_writing_leaves_whole_shards_only(tmp_path, kill
 def share(root: Path, locks: str, chance: random.Random) -> None:
     """Four at once over overlapping parts, one of them killed halfway."""
     began = time.monotonic()
-    killed = filling(root, last=200, slow=0.04, locks=locks)
-    time.sleep(chance.uniform(0.05, 0.25))
+    killed = filling(root, last=200, slow=0.02, locks=locks).opened()
     others = [filling(root, first, last, 0.001, locks) for first, last in ((0, 200), (80, 200), (0, 120))]
+    time.sleep(chance.uniform(0.0, 0.5))  # of the second that it would take alone
     killed.kill()
     for other in others:
-        other.ended()
+        other.opened().ended()
     store = Store(root, TOLD)
     assert whole(store, range(200)) == list(range(200))  # no wrong byte, none missing
     assert asked(root) <= 1.05 * 200
@@ -217,8 +225,7 @@ def test_a_store_in_use_is_never_removed(tmp_path):
     assert seen.in_use()
     assert not seen.remove()
     assert whole(Store(tmp_path, TOLD), range(5)) == list(range(5))
-    process = filling(tmp_path, last=0)
-    process.ended()
+    filling(tmp_path, last=0).opened().ended()
     del store
     (seen,) = shelf(tmp_path)
     assert not seen.in_use()
@@ -228,7 +235,7 @@ def test_a_store_in_use_is_never_removed(tmp_path):
 
 
 def test_the_lock_of_a_dead_process_holds_nothing(tmp_path):
-    process = filling(tmp_path, slow=30)
+    process = filling(tmp_path, slow=30).opened()
     (seen,) = shelf(tmp_path)
     assert seen.in_use()
     process.kill()
