@@ -124,8 +124,14 @@ def _trained(parts: Parts, folder: Path, fitted: Mapping[str, "Fitted"]) -> list
 def _tracker(parts: Parts, folder: RunFolder) -> "Logger | None":
     if not is_leader():
         return None
-    tracker = instantiate(parts.config["logger"], plugins=parts.plugins)
-    return tracker.open(folder.path, folder.path.name, folder.config, list(parts.tags))
+    from distill.training.tracking import complain
+
+    try:
+        tracker = instantiate(parts.config["logger"], plugins=parts.plugins)
+        return tracker.open(folder.path, folder.path.name, folder.config, list(parts.tags))
+    except Exception as problem:  # a tracker may fail in any way; a training must not fail with it
+        complain(f"the tracker does not open ({problem}); metrics.jsonl goes on alone")
+        return None
 
 
 def _adopt(source: Path, metrics: Path) -> None:

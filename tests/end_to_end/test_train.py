@@ -135,3 +135,16 @@ def test_a_student_may_begin_as_a_teacher_that_is_trained_first(distill, laborat
         == 0
     )
     assert facts(folder, "bits_per_byte")["student"] == facts(folder, "bits_per_byte")["teacher"]
+
+
+def test_a_tracker_that_does_not_open_stops_nothing(distill, laboratory, monkeypatch, capsys):
+    from distill.training.tracking import Csv
+
+    def opens(*_):
+        raise ImportError("no module named csv")
+
+    monkeypatch.setattr(Csv, "open", opens)
+    folder = laboratory / "untracked"
+    assert distill("train", f"paths.run={folder}", "logger=csv", "control=none") == 0
+    assert "the tracker does not open (no module named csv)" in capsys.readouterr().err
+    assert facts(folder, "loss/kd")

@@ -1,4 +1,7 @@
-"""What W&B is told, read back from its offline file: one group a sweep, tags, plain keys, the report."""
+"""What W&B is told, read back from its offline file: one group a sweep, tags, plain keys, the report.
+
+And what happens when a tracker fails (promise D7): nothing but one line.
+"""
 
 import struct
 from pathlib import Path
@@ -6,9 +9,11 @@ from typing import Any
 
 import pytest
 import wandb
+from pytorch_lightning.loggers import CSVLogger
 from wandb.proto import wandb_internal_pb2 as proto
 
-from distill.training.tracking import Sheet, Wandb
+from distill.rows import METRICS, read
+from distill.training.tracking import Mirror, RowLogger, Sheet, Wandb
 
 BLOCK = 32768
 """Of the file: records are cut where a block ends (LevelDB's log format)."""
@@ -80,6 +85,48 @@ def test_the_report_of_a_sweep_is_a_run_of_its_group(tmp_path, page):
     Wandb().show(tmp_path, page, {})
     (run,) = [record.run for record in told(tmp_path) if record.WhichOneof("record_type") == "run"]
     assert (run.job_type, run.run_group) == ("report", tmp_path.name)
+
+
+TROUBLES = [
+    ConnectionError("no such host"),
+    PermissionError("401"),
+    RuntimeError("429 Too Many Requests"),
+    RuntimeError("500"),
+    TimeoutError("hangs"),
+    OSError(28, "No space left on device"),
+    BrokenPipeError("the service was killed"),
+]
+
+
+class Failing(CSVLogger):
+    """A tracker that fails from the ``after``-th word on."""
+
+    def __init__(self, trouble: BaseException, after: int) -> None:
+        super().__init__("unused")
+        self.trouble, self.left = trouble, after
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise self.trouble
+
+    def finalize(self, status: str) -> None:
+        raise self.trouble
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: type(trouble).__name__)
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_tracker_in_trouble_is_told_of_once_and_left_alone(trouble, after, tmp_path):
+    said: list[str] = []
+    mirror, rows = Mirror(Failing(trouble, after), "student", said.append), RowLogger(tmp_path, "student", 0, {})
+    for step in range(10):
+        for logger in (rows, mirror):
+            logger.log_metrics({"loss/kd": float(step)}, step)
+    mirror.finalize("success")
+    assert len(said) == 1
+    assert "metrics.jsonl goes on alone" in said[0]
+    assert mirror.lost == 11 - after
+    assert [row.value for row in read(tmp_path / METRICS)] == [float(step) for step in range(10)]
 
 
 def _keys(record: Any) -> list[str]:
