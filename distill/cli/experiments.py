@@ -5,6 +5,7 @@ from pathlib import Path
 from distill.cli import arms
 from distill.cli.arguments import Arguments
 from distill.cli.sources import ROOT
+from distill.errors import BadInput, BadInputs
 from distill.evidence import claim as claims
 from distill.evidence import results, tables
 from distill.evidence.claim import ALONE, Claim
@@ -32,12 +33,25 @@ def known() -> list[tuple[Claim, list[Result]]]:
 
 
 def stale(write: bool = False) -> list[Path]:
-    """The files whose tables are not what the results say; written anew if asked."""
+    """The files whose tables are not what the results say; written anew if asked.
+
+    Raises:
+        BadInputs: files that have no place for a table; the others are written all the same.
+    """
     found = known()
     places = [(claim.folder / README, tables.EVIDENCE, tables.evidence(claim, told)) for claim, told in found]
     places.append((arms.FOLDER / README, tables.EXPERIMENTS, tables.summary(found)))
     places.append((ROOT / README, tables.EXPERIMENTS, tables.summary(found, "experiments/")))
-    return [path for path, name, text in places if tables.replaced(path, name, text, check=not write)]
+    changed: list[Path] = []
+    faults: list[BadInput] = []
+    for path, name, text in places:
+        try:
+            changed += [path] if tables.replaced(path, name, text, check=not write) else []
+        except BadInput as fault:
+            faults.append(fault)
+    if faults:
+        raise BadInputs(faults)
+    return changed
 
 
 def kept(arguments: Arguments, sweep: Path) -> None:
