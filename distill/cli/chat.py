@@ -5,7 +5,8 @@ they are written. A line is a prompt; without a terminal, lines are read from st
 writes is obeyed by the terminal: control characters are shown as their escapes.
 
     /teacher  both answer from now on, or the student alone again     /tokens  the last answer, token by token
-    /help     these lines                                             /quit    ends, as the end of input does
+    /why      the student's reasons, where it learnt to give them     /help    these lines
+    /quit     ends, as the end of input does
 """
 
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill.cli.arguments import Arguments
+from distill.cli.chat_reasons import asking
 from distill.cli.compose import compose
 from distill.cli.run_folder import CONFIG
 from distill.cli.settings import Paths
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from distill.teachers.teacher import Teacher
 
 FACTS, EXPORTS = "export.json", "exports"
-HELP = "/teacher  both answer, or one again   /tokens  the last answer token by token   /help   /quit"
+HELP = "/teacher  both answer, or one again   /tokens  token by token   /why  its reasons   /help   /quit"
 
 
 @dataclass(frozen=True)
@@ -162,13 +164,14 @@ class Chat:
     def __init__(self, target: Target, student: "Speaker", console: "Console") -> None:
         self.target, self.student, self.console = target, student, console
         self.teacher: Speaker | None = None
-        self.both = False
+        self.both, self.asked = False, ""
+        self.asking = asking(None if target.run is None else target.run[1])
 
     def go(self, lines: Iterator[str]) -> None:
         """Until there are no more lines, or one says so."""
         how = "its chat template" if self.student.chats else "no chat template: it continues what you write"
         self.console.print(f"{self.student.name}, {how}.   {HELP}", style="dim", soft_wrap=True)
-        commands = {"/teacher": self._toggle, "/tokens": self._tokens, "/help": self._help}
+        commands = {"/teacher": self._toggle, "/tokens": self._tokens, "/why": self._why, "/help": self._help}
         for line in lines:
             if line == "/quit":
                 return
@@ -178,9 +181,10 @@ class Chat:
                 self._note("no such command")
                 self._help()
             elif line:
+                self.asked = line
                 for speaker in (self.student, self.teacher) if self.both else (self.student,):
                     if speaker is not None:
-                        self._answer(speaker, line)
+                        self._answer(speaker, self.asking.prompt(line))
 
     def _answer(self, speaker: "Speaker", prompt: str) -> None:
         from distill.reports.escaping import shown
@@ -198,6 +202,13 @@ class Chat:
         self.console.out("")
         if speaker.last is not None and not speaker.last.said:
             self._note("it had nothing to say (or the prompt fills its context)")
+
+    def _why(self) -> None:
+        prompt = self.asking.why(self.asked)
+        if prompt is None or not self.asked:
+            self._note("there is no answer yet" if prompt is not None else self.asking.refusal)
+            return
+        self._answer(self.student, prompt)
 
     def _toggle(self) -> None:
         if self._found_teacher() is not None:

@@ -1,5 +1,6 @@
 """distill export and distill chat from the command line, on a run folder made by hand: no training."""
 
+import copy
 import io
 import json
 import re
@@ -10,8 +11,10 @@ import yaml
 
 from distill.__main__ import main
 from distill.cli.arguments import Arguments
+from distill.cli.chat_reasons import DATA, asking
 from distill.cli.compose import compose
 from distill.export.model_card import number
+from distill.export.speaker import Speaker
 from distill.rows import METRICS, Row, append, read
 
 pytest.importorskip("gguf", reason="gguf is in the extra gguf")
@@ -158,6 +161,36 @@ def test_chat_through_a_pipe(run, monkeypatch, capsys):
     assert "student: " in told
     assert "teacher: " in told
     assert "no such command" in told
+
+
+def test_a_student_without_reasons_says_so(run, monkeypatch, capsys):
+    assert "did not learn to give reasons" in talk(monkeypatch, capsys, run, "A dog", "/why")
+
+
+def test_a_student_of_two_tasks_is_asked_as_it_was_taught(run, monkeypatch, capsys):
+    """The label by its prefix, the reasons by theirs; what the run's data says, not what is typed."""
+    told, prompts = yaml.safe_load((run / "config.yaml").read_text()), []
+    reasoned = copy.deepcopy(told)
+    reasoned["data"] = compose(Arguments("train", overrides=("data=rationale",))).config["data"]
+
+    def answer(_speaker, prompt, _length):
+        prompts.append(prompt)
+        yield "yes"
+
+    monkeypatch.setattr(Speaker, "answer", answer)
+    (run / "config.yaml").write_text(yaml.safe_dump(reasoned))
+    try:
+        assert "there is no answer yet" in talk(monkeypatch, capsys, run, "/why", "Why?", "/why")
+    finally:
+        (run / "config.yaml").write_text(yaml.safe_dump(told))
+    assert prompts == ["[label] Why?\n", "[rationale] Why?\n"]
+
+
+def test_how_a_student_is_asked():
+    single = asking({"data": {"_target_": DATA, "form": "single", "behind": "\n"}})
+    assert (single.prompt("q"), single.why("q")) == ("q\n", None)
+    assert "as one text" in single.refusal
+    assert asking(None).prompt("q") == "q"
 
 
 def test_chat_with_an_export_whose_run_knows_the_teacher(run, monkeypatch, capsys):
