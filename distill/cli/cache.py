@@ -15,7 +15,7 @@ from distill.cli import train
 from distill.cli.arguments import Arguments
 from distill.cli.compose import Composed, compose
 from distill.cli.estimate import amount
-from distill.errors import BadInput, ResourceStop
+from distill.errors import BadInput
 from distill.ranges import NonNegative, Share
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from distill.signals.shelf import Shelved
     from distill.teachers.stored import Stored
     from distill.types import Batch
-
-ROOM = 1.02
-"""What a file system takes beyond the bytes themselves."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,10 @@ def _fill(composed: Composed) -> int:
     console, parts, teacher = _gathered(composed)
     batches = _covered(parts, composed.config)
     tokens, missing, rows = _counted(teacher, batches)
-    needed = _needed(teacher, missing, rows)
+    needed = teacher.needed(missing, rows)
     place = teacher.store.folder
     console.print(f"{tokens:,} tokens, {missing:,} of them not stored yet: {amount(needed)} in {place}", soft_wrap=True)
-    _refuse_full(place, needed)
+    teacher.refuse_full(needed)
     if not missing or composed.arguments.dry_run:
         return 0
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
@@ -129,25 +126,6 @@ def _counted(teacher: "Stored", batches: Iterable["Batch"]) -> tuple[int, int, i
     asked = {one.span.name: one.tokens for batch in batches for one in samples(batch)}
     missing = [tokens for name, tokens in asked.items() if name not in teacher.store]
     return sum(asked.values()), sum(missing), len(missing)
-
-
-def _needed(teacher: "Stored", tokens: int, rows: int) -> int:
-    """Bytes on disk."""
-    from distill.signals.shard import ROW
-
-    head = 0
-    if teacher.signal.headed and tokens and teacher.store.head() is None and teacher.shape is not None:
-        head = 4 * teacher.shape.vocabulary * teacher.shape.width
-    return int(ROOM * (tokens * teacher.signal.bytes_per_token(teacher.room) + rows * ROW.itemsize)) + head
-
-
-def _refuse_full(place: Path, needed: int) -> None:
-    import shutil
-
-    free = shutil.disk_usage(place).free
-    if needed > free:
-        reason = f"the store needs {amount(needed)}, {amount(free)} are free"
-        raise ResourceStop(str(place), reason, remedy="free some, choose paths.cache, or a smaller teacher.signal")
 
 
 def _foretell(console: "Console", missing: int, tokens: int, seconds: float) -> None:

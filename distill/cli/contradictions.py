@@ -12,8 +12,8 @@ from distill.errors import BadInput
 REMEDIES = {
     "logits": "use teacher=live or teacher=nursery, or remove the loss (~objective.losses.{loss})",
     "hidden": "use a teacher that runs here (teacher=live), or remove the loss (~objective.losses.{loss})",
-    "layers": "keep them (signal@teacher.signal=layers), use a teacher that runs here (teacher=live), or remove the loss "
-    "(~objective.losses.{loss})",
+    "layers": "keep them (signal@teacher.signal=layers), use a teacher that runs here (teacher=live), or remove the "
+    "loss (~objective.losses.{loss})",
     "attention": "use a teacher that runs here (teacher=live), or remove the loss (~objective.losses.{loss})",
     "sampled": "use teacher=stored signal@teacher.signal=sampled, or another loss",
 }

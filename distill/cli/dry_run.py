@@ -71,6 +71,10 @@ def costs(numbers: Estimate) -> Table:
     made.add_row("tokens", f"{numbers.tokens_per_step:,} a step, {numbers.tokens:,} in all, if rows are full")
     made.add_row("memory", f"about {amount(numbers.memory)}, and half a GiB for the libraries")
     made.add_row("disk", f"{amount(numbers.disk)} when done, {amount(numbers.disk_peak)} at most on the way")
+    if numbers.store:
+        asked = next(iter(numbers.steps.values())) * numbers.tokens_per_step
+        told = f"{amount(numbers.store)} at most in paths.cache: what the teacher says of {asked:,} tokens, asked once"
+        made.add_row("store", told)
     return made
 
 

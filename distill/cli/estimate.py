@@ -47,6 +47,7 @@ class Estimate:
         memory: bytes of weights, gradients, optimiser, activations and the chunk of logits.
         disk: bytes of the finished run folder.
         disk_peak: bytes while the last subject is trained.
+        store: bytes of a stored teacher's word, if no text comes twice and none is there yet; 0 where none is kept.
     """
 
     student: "ModelShape"
@@ -56,6 +57,7 @@ class Estimate:
     memory: int
     disk: int
     disk_peak: int
+    store: int = 0
 
     @property
     def tokens(self) -> int:
@@ -84,15 +86,33 @@ def estimate(config: Mapping[str, Any], plugins: tuple[str, ...] = ()) -> Estima
     finished = student.parameters * weight + TOKENIZER * student.vocabulary
     small = SMALL + A_STEP * sum(steps.values())
     checkpoint = student.parameters * (weight + MOMENTS)
+    tokens = row_tokens * pieces * (devices if isinstance(devices, int) and devices > 0 else 1)
     return Estimate(
         student=student,
         teacher=teacher,
         steps=steps,
-        tokens_per_step=row_tokens * pieces * (devices if isinstance(devices, int) and devices > 0 else 1),
+        tokens_per_step=tokens,
         memory=_memory(config, student, teacher, row_tokens, weight),
         disk=len(steps) * finished + small,
         disk_peak=len(steps) * finished + small + (KEPT + 1) * checkpoint + (BEST + 1) * finished,
+        store=_store(config, teacher, vocabulary, tokens * given[1], plugins),
     )
+
+
+def _store(
+    config: Mapping[str, Any], teacher: "ModelShape | None", vocabulary: int, tokens: int, plugins: tuple[str, ...]
+) -> int:
+    """Formula: n · (bytes a token + 1/16 of a row's entry) + 4 V D of the head, where the kind keeps one"""
+    node = config["teacher"].get("signal")
+    if not isinstance(node, Mapping) or tokens < 0:
+        return 0
+    from distill.signals.kept.kept import Room
+    from distill.signals.shard import ROW
+
+    kind = instantiate(node, plugins=plugins)
+    room = Room(vocabulary, teacher.width, teacher.layers) if teacher else Room(vocabulary, 0)
+    head = 4 * teacher.vocabulary * teacher.width if teacher and kind.headed else 0
+    return int(tokens * (kind.bytes_per_token(room) + ROW.itemsize / 16)) + head
 
 
 def refuse_hopeless(estimate: Estimate, folder: str) -> None:

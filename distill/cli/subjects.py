@@ -36,10 +36,19 @@ def carry_out(parts: Parts, folder: RunFolder, console: "Console") -> None:
 def introduce(parts: Parts, folder: RunFolder, console: "Console") -> None:
     """Print what goes into the run, and note it in the provenance."""
     objective = instantiate(parts.config["objective"], plugins=parts.plugins)
-    for line in (*parts.data.facts.lines(), *parts.notes, str(objective)):
+    foretold = parts.teacher.foretell(_asked(parts))
+    for line in (*parts.data.facts.lines(), *parts.notes, *foretold, str(objective)):
         console.print(line, soft_wrap=True)
     told = {"formula": str(objective), "citations": objective.citations(), "notes": list(parts.notes)}
     folder.note(**told, data=parts.data.facts.plain())
+
+
+def _asked(parts: Parts) -> int:
+    """Different tokens that the student's training asks its teacher about, at most."""
+    trainer, train = parts.config["trainer"], parts.data.facts.splits["train"]
+    batches = trainer["max_steps"] * trainer.get("accumulate_grad_batches", 1)
+    rows = batches * parts.config["data"].get("batch_size", train.rows)
+    return train.tokens if not 0 <= rows < train.rows else -(-train.tokens * rows // train.rows)
 
 
 def train(parts: Parts, folder: RunFolder, console: "Console") -> Mapping[str, "Fitted"]:

@@ -97,6 +97,11 @@ class Store:
     def __len__(self) -> int:
         return len(self._places)
 
+    @property
+    def tokens(self) -> int:
+        """Supervised tokens of all rows."""
+        return sum(int(shard.index["tokens"].sum()) for shard in self._shards.values())
+
     def __contains__(self, name: bytes) -> bool:
         return name in self._places
 

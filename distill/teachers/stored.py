@@ -4,6 +4,7 @@ What is not there yet is asked, written and then read back, so that the first ru
 numbers as the last. While one process asks, the others wait for what it writes.
 """
 
+import shutil
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from distill.errors import BadInput
+from distill.errors import BadInput, ResourceStop
 from distill.models import head
 from distill.ranges import Count
 from distill.signals.kept.kept import Kept, Room
-from distill.signals.shard import Written
+from distill.signals.shard import ROW, Written
 from distill.signals.store import SHARD_BYTES, Store
 from distill.teachers.samples import Asked, samples
 from distill.teachers.teacher import Teacher
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 STORES = "signals"
+ROOM = 1.02
+"""What a file system takes beyond the bytes themselves."""
+A_ROW = 16
+"""Tokens of a short sample, to guess how many rows so many tokens are."""
 FORMAT = 1
 """Raised when the same teacher and batch would be stored otherwise than before."""
 
@@ -120,6 +125,33 @@ class Stored(Teacher):
     def store(self) -> Store:
         """Opened when it is first needed, after ``share``."""
         return Store(self.root, self.told, self.shard_bytes, self.folder)
+
+    def needed(self, tokens: int, rows: int) -> int:
+        """Bytes on disk of so many tokens in so many rows, with the head if it is not there yet."""
+        head = 0
+        if self.signal.headed and tokens and self.shape is not None and self.store.head() is None:
+            head = 4 * self.shape.vocabulary * self.shape.width
+        return int(ROOM * (tokens * self.signal.bytes_per_token(self.room) + rows * ROW.itemsize)) + head
+
+    def refuse_full(self, needed: int) -> None:
+        """Refuse before anything is asked.
+
+        Raises:
+            ResourceStop: the disk has not so many bytes.
+        """
+        free = shutil.disk_usage(self.store.folder).free
+        if needed > free:
+            reason = f"the store needs {needed / 2**20:,.1f} MiB, {free / 2**20:,.1f} MiB are free"
+            remedy = "free some, choose paths.cache, or a smaller teacher.signal"
+            raise ResourceStop(str(self.store.folder), reason, remedy=remedy)
+
+    def foretell(self, tokens: int) -> tuple[str, ...]:
+        self.store.refresh()
+        missing = max(tokens - self.store.tokens, 0)
+        needed = self.needed(missing, missing // A_ROW)
+        self.refuse_full(needed)
+        has = f"store: {self.store.tokens:,} tokens in {self.store.folder}"
+        return (f"{has}; this run asks about {tokens:,} at most, {needed / 2**20:,.2f} MiB more",)
 
     def teach(self, batch: Batch, request: Request) -> Signal:
         """What the source said about this batch, now or at any time before.

@@ -65,6 +65,14 @@ class Teacher(ABC):
     def teach(self, batch: Batch, request: Request) -> Signal | None:
         """What it says at ``batch.teacher_positions``, without a gradient; None if it has nothing to say."""
 
+    def foretell(self, tokens: int) -> tuple[str, ...]:
+        """What being asked about so many tokens at most will take beside its passes, a line each; before a run begins.
+
+        Raises:
+            ResourceStop: there is no room for it.
+        """
+        return ()
+
     def ready(self) -> None:
         """Load what it will surely need, so that what is broken is refused before a run begins."""
         return

@@ -123,6 +123,9 @@ class Seat(Teacher):
         self.together.forget()  # it may look at the answer, whose chunks lie in one buffer: nobody reads it any more
         return self.together.teacher.account(temperature)
 
+    def foretell(self, tokens: int) -> tuple[str, ...]:
+        return self.together.teacher.foretell(tokens)
+
     def size(self, student: ModelShape) -> ModelShape | None:
         return self.together.teacher.size(student)
 

@@ -2,12 +2,15 @@
 
 import gc
 import json
+import re
 import shutil
 
 import pytest
 
 from distill.__main__ import main
+from distill.cli.sources import CONF
 from distill.rows import METRICS, read
+from tests.end_to_end.conftest import write_corpus
 
 SOURCE = "teacher.recipe."
 
@@ -106,6 +109,46 @@ def test_states_of_layers_train_as_from_the_live_teacher(tiny, stored, laborator
     kept = ["teacher=stored", "signal@teacher.signal=layers", "teacher.signal.dtype=float32"]
     assert main(["train", *stored[:-8], *kept, *words, f"paths.run={both[1]}"]) == 0
     assert len({(folder / "student" / "model.safetensors").read_bytes() for folder in both}) == 1
+
+
+HITS = {
+    "output folder": ["paths.root=elsewhere"],
+    "run name": ["name=other"],
+    "logger": ["logger=csv"],
+    "workers": ["data.workers=2"],
+    "devices": ["trainer.devices=2"],
+    "what is logged": ["trainer.log_every_n_steps=7"],
+    "cache folder": ["paths.cache=moved"],
+    "a comment in a yaml": ["--config-dir=more", "teacher=commented"],
+}
+
+
+def test_what_changes_no_answer_hits(stored, laboratory, capsys):
+    """One thing at a time: the same store is found, and nothing is missing in it."""
+    assert main(["cache", *stored]) == 0
+    shutil.copytree(laboratory / "cache", laboratory / "moved")
+    (laboratory / "more" / "teacher").mkdir(parents=True)
+    text = (CONF / "teacher" / "stored.yaml").read_text()
+    (laboratory / "more" / "teacher" / "commented.yaml").write_text(f"# a comment\n{text}\n# and another\n")
+    capsys.readouterr()
+    for name, words in HITS.items():
+        assert main(["cache", *stored, *words]) == 0
+        assert ", 0 of them not stored yet: 0 B in" in capsys.readouterr().out, name
+    for name, words in {"length": ["data.sequence_length=16"], "text": ["data.path=other.jsonl"]}.items():
+        write_corpus(laboratory / "other.jsonl", seed=1)
+        assert main(["cache", *stored, *words, "--dry-run"]) == 0
+        assert ", 0 of them not stored yet" not in capsys.readouterr().out, name
+
+
+def test_what_a_store_will_take_is_told_before(stored, laboratory, capsys):
+    words = ["teacher=stored", "teacher.signal.dtype=bfloat16", "measure=none", "logger=none", "name=foretold"]
+    assert main(["train", *stored[:-8], *words, "control=none", "--dry-run"]) == 0
+    assert "what the teacher says of 512 tokens, asked once" in re.sub(r"[│\s]+", " ", capsys.readouterr().out)
+    for number, expected in enumerate((r"asks about 5\d\d at most, 0\.0[1-9] MiB more", r"at most, 0\.00 MiB more")):
+        assert (
+            main(["train", *stored[:-8], *words, "control=none", f"paths.run={laboratory / f'foretold-{number}'}"]) == 0
+        )
+        assert re.search(expected, " ".join(capsys.readouterr().out.split()))
 
 
 def test_topk_and_draws_train(stored, laboratory):
