@@ -33,7 +33,8 @@ def choices() -> list[tuple[str, str]]:
 
 def placed(group: str, name: str) -> list[tuple[str, str]]:
     roots = [root for root in ROOTS if group in listed(root)]
-    return [(root, f"{group}={name}") for root in roots] or [("train", f"{mount(group)}{name}")]
+    verb, place = mount(group)
+    return [(root, f"{group}={name}") for root in roots] or [(verb, f"{place}{name}")]
 
 
 def listed(root: str) -> set[str]:
@@ -42,15 +43,16 @@ def listed(root: str) -> set[str]:
     return {next(iter(entry)).removeprefix("/") for entry in entries if isinstance(entry, dict)}
 
 
-def mount(group: str) -> str:
-    """The overrides that put a choice of a group which no root lists where it belongs, up to the choice."""
+def mount(group: str) -> tuple[str, str]:
+    """The verb and overrides that put a choice of a group which no root lists where it belongs, up to the choice."""
     if group == "loss":
-        return "+loss@objective.losses.tried="
+        return "train", "+loss@objective.losses.tried="
     for path in sorted(CONF.rglob("*.yaml")):
         for line in path.read_text(encoding="utf-8").splitlines():
-            if found := re.search(rf"(?:(?:\S+=\S+ )*)\+?\b{group}@[\w.]+=", line.partition("#")[2]):
-                return found[0]
-    return f"{group}@NOWHERE="  # fails, and names the group
+            told = rf"(?:distill (\w+) )?((?:\S+=\S+ )*\+?\b{group}@[\w.]+=)"
+            if found := re.search(told, line.partition("#")[2]):
+                return found[1] or "train", found[2]
+    return "train", f"{group}@NOWHERE="  # fails, and names the group
 
 
 def composed(root: str, *overrides: str) -> None:

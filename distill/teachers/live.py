@@ -21,6 +21,7 @@ from distill.teachers.adapter import checked_adapter, merged
 from distill.teachers.content import content_hash
 from distill.teachers.fewer_bits import Weights, refuse_unsupported, round_body
 from distill.teachers.offload import bring_back, offload_body, refuse_pointless
+from distill.teachers.pen_author import PenAuthor
 from distill.teachers.teacher import Teacher
 from distill.types import Batch, Request, Signal
 
@@ -107,6 +108,10 @@ class Live(Teacher):
 
     def ready(self) -> None:
         assert self.model is not None
+
+    def author(self) -> PenAuthor:
+        name = str(self._place)
+        return PenAuthor(self.model, self.tokenizer, self.vocabulary, name, self.fingerprint)
 
     @torch.no_grad()  # not inference_mode: its tensors may not be saved for a backward pass, and FSDP2 refuses them
     def teach(self, batch: Batch, request: Request) -> Signal:

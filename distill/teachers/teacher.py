@@ -15,6 +15,8 @@ from distill.types import Batch, ModelShape, Moment, Request, Signal
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from distill.teachers.author import Author
+
 
 class Teacher(ABC):
     """Batch -> Signal.
@@ -60,6 +62,10 @@ class Teacher(ABC):
     def exact(self) -> "Teacher":
         """Whom measures are taken against: itself, or the teacher whose word it only keeps."""
         return self
+
+    def author(self) -> "Author | None":
+        """Who writes its texts; None if it writes none."""
+        return None
 
     @abstractmethod
     def teach(self, batch: Batch, request: Request) -> Signal | None:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from distill.errors import BadInput
 from distill.ranges import Count, Natural, NonNegative, Positive
+from distill.teachers.spoken_author import SpokenAuthor
 from distill.teachers.teacher import Teacher
 from distill.teachers.wire import Wire
 from distill.types import Batch, Request
@@ -74,8 +75,15 @@ class Text(Teacher):
             BadInput: the server refuses, or answers in another shape.
             ResourceStop: it did not answer.
         """
-        numbered = [(prompt, new_tokens, seed + i) for i, prompt in enumerate(prompts)]
-        return list(self.pool.map(self._answer, numbered))
+        return self._spoken(prompts, new_tokens, [seed + i for i in range(len(prompts))])
+
+    def author(self) -> SpokenAuthor:
+        name = f"{self._model or 'the model'} at {self.wire.url}"
+        return SpokenAuthor(self._spoken, name, self.temperature, self.chat, self.system, PLACE)
+
+    def _spoken(self, prompts: Sequence[str], new_tokens: int, seeds: Sequence[int]) -> list[str]:
+        asked = [(prompt, new_tokens, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+        return list(self.pool.map(self._answer, asked))
 
     @cached_property
     def _named(self) -> dict[str, str]:

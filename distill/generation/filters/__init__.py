@@ -1,0 +1,1 @@
+"""Which candidates stay: one filter a file. What each drops is counted under its name."""

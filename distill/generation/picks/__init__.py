@@ -1,0 +1,1 @@
+"""Which of the candidates that stayed are taken: one rule a file."""

@@ -1,0 +1,1 @@
+"""What a teacher is asked: one source a file."""

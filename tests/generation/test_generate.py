@@ -1,0 +1,160 @@
+"""A teacher writes a data set: what is written, that nothing is lost or asked twice, and that every drop is counted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+
+from distill.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, tiny_llama, tokenizer):
+    """A model's folder and some rows."""
+    place = tmp_path_factory.mktemp("generate")
+    tiny_llama(seed=3).save_pretrained(place / "model")
+    tokenizer.save_pretrained(place / "model")
+    rows = [{"prompt": f"What is {n} and {n + 1}?", "completion": f"It is {2 * n + 1}."} for n in range(9)]
+    (place / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, rows[0]]))
+    return place
+
+
+@pytest.fixture
+def generate(home, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DISTILL_CACHE", str(tmp_path / "cache"))
+
+    def run(*words, into="out"):
+        given = ["teacher=live", f"teacher.path={home / 'model'}", f"prompts.path={home / 'rows.jsonl'}"]
+        given += ["decoding.chat=false", "decoding.new_tokens=6", "batch_size=2", f"into={into}"]
+        assert main(["generate", *given, *words]) == 0
+        return pq.read_table(tmp_path / into / "data.parquet").to_pylist()
+
+    return run
+
+
+def account(place):
+    told = json.loads((place / "account.json").read_text())
+    assert told["candidates"] == told["rows"] + sum(told["dropped"].values())
+    return told
+
+
+def test_answers_with_their_provenance(generate, tmp_path, capsys):
+    rows = generate()
+    assert "9 prompts of 10 rows read (dropped: duplicate 1)" in capsys.readouterr().out
+    assert len(rows) == 9 == account(tmp_path / "out")["rows"]
+    told = json.loads(rows[0]["provenance"])
+    assert len(told["fingerprint"]) == 64
+    assert told["decoding"]["temperature"] == 0.0
+    assert rows[0]["tokens"] <= 6
+    assert rows[0]["nats"] > 0
+
+
+@pytest.mark.parametrize("words", [(), ("decoding=sample", "decoding.chat=false", "decoding.new_tokens=6"),
+                                   ("decoding=beam", "decoding.chat=false", "decoding.new_tokens=6")])  # fmt: skip
+def test_what_is_written_does_not_depend_on_the_batch(generate, words):
+    texts = [
+        [(r["prompt"], r["completion"]) for r in generate(*words, f"batch_size={n}", into=f"of{n}")] for n in (1, 9)
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_a_job_goes_on_and_asks_nobody_twice(generate, tmp_path, capsys):
+    few = generate("limit=4")
+    capsys.readouterr()
+    all_of_them = generate()
+    told = capsys.readouterr().out
+    assert "4 prompts were answered before; 5 answered now" in told
+    assert all_of_them[:4] == few
+    generate("+filter@filters.length=length", "filters.length.ended=false", "filters.length.shortest=3")
+    assert "9 prompts were answered before; 0 answered now" in capsys.readouterr().out
+    assert "length" in account(tmp_path / "out")["dropped"]
+
+
+KILLED = """
+import os, sys
+from distill.__main__ import main
+from distill.generation import parts
+whole, count = parts.Parts.write, [0]
+def write(self, candidates):
+    count[0] += 1
+    if count[0] == 3:
+        print("third", flush=True)
+        import time; time.sleep(60)
+    whole(self, candidates)
+parts.Parts.write = write
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_killed_job_loses_at_most_one_batch(generate, home, tmp_path, capsys):
+    words = ["teacher=live", f"teacher.path={home / 'model'}", f"prompts.path={home / 'rows.jsonl'}", "into=out"]
+    words += ["decoding.chat=false", "decoding.new_tokens=6", "batch_size=2"]
+    script = [sys.executable, "-c", KILLED, "generate", *words]
+    with subprocess.Popen(script, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("third"):
+                os.kill(process.pid, signal.SIGKILL)
+                break
+    assert process.wait(timeout=30) == -signal.SIGKILL
+    rows = generate()
+    assert "4 prompts were answered before; 5 answered now" in capsys.readouterr().out
+    assert rows == generate(into="straight")
+
+
+def test_a_damaged_batch_is_refused(generate, tmp_path):
+    generate()
+    part = next((tmp_path / "out" / "written").rglob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:-20])
+    words = ["generate", "teacher=none", "prompts.path=x"]
+    assert main(words) == 2
+    with pytest.raises(AssertionError):
+        generate()
+    part.unlink()
+    assert len(generate()) == 9
+
+
+def test_best_of_n_is_the_likeliest_of_them(generate, tmp_path):
+    sampled = ("decoding=sample", "decoding.chat=false", "decoding.new_tokens=6", "decoding.candidates=5")
+    every = generate(*sampled)
+    best = generate(*sampled, "pick=likeliest")
+    for row in best:
+        mean = [r["nats"] / r["tokens"] for r in every if r["prompt"] == row["prompt"]]
+        assert row["nats"] / row["tokens"] == min(mean)
+    assert account(tmp_path / "out")["dropped"]["not_picked"] == 45 - 9
+
+
+def test_seq_inter_takes_the_one_nearest_to_the_reference(generate):
+    pytest.importorskip("sacrebleu")
+    beam = ("decoding=n_best", "decoding.chat=false", "decoding.new_tokens=6", "decoding.beams=4")
+    rows = generate(*beam, "pick=closest", "prompts.reference=completion")
+    assert len(rows) == 9
+    assert all(row["reference"].startswith("It is") for row in rows)
+
+
+def test_a_teacher_that_writes_nothing_is_refused(generate, capsys):
+    assert main(["generate", "teacher=none", "prompts.path=rows.jsonl"]) == 2
+
+
+def test_what_was_written_is_chat_data(generate, tmp_path, tokenizer):
+    from distill.data.chat import ChatData
+
+    generate()
+    data = ChatData(path=str(tmp_path / "out" / "data.parquet"), validation=0.0, test=0.0, sequence_length=96)
+    data.prepare(tokenizer)
+    assert data.facts.splits["train"].documents + sum(data.facts.dropped.values()) == 9
+
+
+def test_what_was_explained_is_rationale_data(generate, tmp_path, tokenizer):
+    from distill.data.questions.rows import Rows
+    from distill.data.rationale import RationaleData
+
+    generate("explained=true", "prompts.reference=completion", "ask=explain_answer")
+    data = RationaleData(Rows(str(tmp_path / "out" / "data.parquet")), validation=0.0, test=0.0, truncated=1.0)
+    data.prepare(tokenizer)
+    assert data.facts.splits["train"].documents > 0
