@@ -39,6 +39,7 @@ def contradictions(config: dict[str, Any], origin: Callable[[str], str]) -> list
         _unkeepable,
         _unread_words,
         _unwritten,
+        _kept_writing,
     )
     return [problem for check in checks for problem in check(config, origin)]
 
@@ -190,6 +191,15 @@ def _unread_words(config: dict[str, Any], origin: Callable[[str], str]) -> Itera
         reason = f"{part.name} says only words, and nothing in this run reads them"
         remedy = "let it write a data set first (distill generate), and train on that: data.path=FILE teacher=none"
         yield BadInput(f"{origin('teacher')} teacher", reason, remedy=remedy)
+
+
+def _kept_writing(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
+    """A store of a teacher's word on text that is written anew at every step."""
+    rollout, teacher = part_of(config.get("rollout")), config.get("teacher")
+    writes = rollout is not None and attribute(rollout, "writes") is True
+    if writes and isinstance(teacher, dict) and "source" in teacher:
+        reason = "keeps a word on every text, but this rollout writes new text all the time: it would be read by nobody"
+        yield BadInput(f"{origin('teacher')} teacher", reason, remedy="write teacher=nursery, or teacher=live")
 
 
 def _provided(teacher: object) -> frozenset[str] | None:

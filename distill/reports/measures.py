@@ -109,7 +109,10 @@ SENTENCES = Measure("sentences_per_second", "sentences", "sentences/s", "higher"
 OF_TASKS = (ACCURACY, MACRO_F1, BLEU, CHRF)
 """What a task is judged by; each is measured of its own kind of data."""
 SPEEDS = (PREFILL, DECODE, SAMPLES, SENTENCES)
-TABLE = (*OF_TASKS, BITS, NATS, PERPLEXITY, AGREEMENT, KL, ECE, PARAMETERS, DISK, *SPEEDS, MEMORY)
+WRITTEN = Measure("written_tokens", "written for it", "tokens", "", "magnitude")
+"""What a rollout cost: tokens that models wrote for the training."""
+
+TABLE = (*OF_TASKS, BITS, NATS, PERPLEXITY, AGREEMENT, KL, ECE, PARAMETERS, DISK, *SPEEDS, MEMORY, WRITTEN)
 """The columns of the result table, in order."""
 QUALITY = (*OF_TASKS, BITS, NATS, AGREEMENT, KL, ECE)
 """What a difference between two subjects of one size can be made of."""

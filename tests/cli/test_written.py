@@ -22,3 +22,9 @@ def test_the_control_is_paid_what_writing_cost(tiny_llama):
     wrote = steps_of_subjects("both", 300, student, teacher, written=3 * student.flops_per_token)
     assert wrote["control"] == plain["control"] == 300
     assert wrote["control_compute"] == plain["control_compute"] + 300
+
+
+def test_a_store_of_what_nobody_reads_again_is_refused():
+    with pytest.raises(BadInput, match="it would be read by nobody; write teacher=nursery"):
+        compose(parse(["train", "teacher=stored", "rollout=student"]))
+    compose(parse(["train", "teacher=stored"]))
