@@ -11,6 +11,7 @@ from distill.evidence import results, tables
 from distill.evidence.claim import ALONE, Claim
 from distill.evidence.results import RESULTS, Result
 from distill.evidence.verdict import FEWEST, judged
+from distill.storage import write_text
 
 README = "README.md"
 
@@ -42,7 +43,7 @@ def stale(write: bool = False) -> list[Path]:
     places = [(claim.folder / README, tables.EVIDENCE, tables.evidence(claim, told)) for claim, told in found]
     places.append((arms.FOLDER / README, tables.EXPERIMENTS, tables.summary(found)))
     places.append((ROOT / README, tables.EXPERIMENTS, tables.summary(found, "experiments/")))
-    changed: list[Path] = []
+    changed: list[Path] = [_begun(claim) for claim, _ in found if write and not (claim.folder / README).exists()]
     faults: list[BadInput] = []
     for path, name, text in places:
         try:
@@ -52,6 +53,14 @@ def stale(write: bool = False) -> list[Path]:
     if faults:
         raise BadInputs(faults)
     return changed
+
+
+def _begun(claim: Claim) -> Path:
+    """The README of an experiment that has none yet."""
+    begin, end = (f"<!-- {mark}{tables.EVIDENCE} -->" for mark in ("", "/"))
+    told = f"# {claim.name}\n\n{claim.claim}\n\n```sh\n{claim.command}\n```\n\n{begin}\n{end}\n"
+    write_text(claim.folder / README, told)
+    return claim.folder / README
 
 
 def kept(arguments: Arguments, sweep: Path) -> None:

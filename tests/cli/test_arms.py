@@ -107,3 +107,14 @@ def test_another_sweep_leaves_them_alone(tmp_path, folder, words, seeds):
     experiments.kept(stated(*words), sweep)
     assert (sweep / "results.jsonl").is_file()
     assert not (folder / "results.jsonl").exists()
+
+
+def test_the_report_begins_a_readme_and_fills_it(tmp_path, folder, monkeypatch, capsys):
+    monkeypatch.setattr(experiments, "ROOT", tmp_path)
+    for page in (tmp_path / "README.md", folder.parent / "README.md"):
+        page.write_text("<!-- experiments -->\n<!-- /experiments -->\n")
+    assert experiments.told() == 0
+    assert "more is better" in (folder / "README.md").read_text()
+    assert "not run" in (tmp_path / "README.md").read_text()
+    assert experiments.stale() == []
+    assert f"{NAME}: not run" in capsys.readouterr().out
