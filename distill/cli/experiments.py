@@ -52,7 +52,7 @@ def stale(write: bool = False) -> list[Path]:
             faults.append(fault)
     if faults:
         raise BadInputs(faults)
-    return changed
+    return list(dict.fromkeys(changed))
 
 
 def _begun(claim: Claim) -> Path:

@@ -60,7 +60,7 @@ def test_a_pattern_stands_for_the_experiments_at_our_scale():
     assert experiment("experiment=glob(*)") == "experiments=glob('*/*',exclude='*/full_scale')"
     assert experiment("experiment=glob(gkd*)") == "experiments=glob('gkd*/gkd*',exclude='*/full_scale')"
     assert experiment("experiment=a,b/c,none") == "experiments=a/a,b/c,none"
-    swept = planned(parse(["train", "-m", "experiment=glob(smollm2*)"])).swept
+    swept = planned(parse(["train", "-m", "experiment=glob(smollm2_layer*)"])).swept
     assert swept == {"experiments": [f"{NAME}/{NAME}"]}
 
 
