@@ -1,4 +1,4 @@
-"""The benchmark of a sweep compares like with like: live and lockstep are the same bits, the usual loop the same loss."""
+"""The benchmark of a sweep compares like with like: live and lockstep are the same bits, the usual loop one loss."""
 
 import pytest
 import torch
