@@ -104,7 +104,10 @@ def comparison(design: Design, verdicts: Sequence[Verdict], chosen: int | None) 
     columns = [[cell.estimate("student", known.metric) for cell in design.cells] for known in shown]
     forms = [known.format(e.value for e in column if e) for known, column in zip(shown, columns, strict=True)]
     named = [Heading(m.title, f.unit, m.arrow) for m, f in zip(shown, forms, strict=True)]
-    headings += [*named[:1], *_WORTHS, *named[1:]]
+    judged = [
+        any(one) for one in zip(*((v.worth, v.worth_of_compute, v.closed is not None) for v in verdicts), strict=True)
+    ]
+    headings += [*named[:1], *(head for head, there in zip(_WORTHS, judged, strict=True) if there), *named[1:]]
     best = [_best(column, known) for known, column in zip(shown, columns, strict=True)]
     worths = [v.worth for v in verdicts], [v.worth_of_compute for v in verdicts]
     best_worths = [_best(column, _WORTH) for column in worths]
@@ -112,8 +115,9 @@ def comparison(design: Design, verdicts: Sequence[Verdict], chosen: int | None) 
     for i, cell in enumerate(design.cells):
         items = [Item(cell.setting[key], best=i == chosen) for key in design.keys]
         told = [_item(c[i], f, i in b) for c, f, b in zip(columns, forms, best, strict=True)]
-        gains = [_gain(w[i], i in b) for w, b in zip(worths, best_worths, strict=True)]
-        rows.append((*items, Item(str(len(cell.runs))), *told[:1], *gains, _closed(verdicts[i]), *told[1:]))
+        gains = [*(_gain(w[i], i in b) for w, b in zip(worths, best_worths, strict=True)), _closed(verdicts[i])]
+        kept = [gain for gain, there in zip(gains, judged, strict=True) if there]
+        rows.append((*items, Item(str(len(cell.runs))), *told[:1], *kept, *told[1:]))
     caption = (
         "Students on the test text, one row a setting"
         + (f", mean ± 95 % interval over {design.seeds} seeds. " if design.seeds > 1 else ". ")

@@ -114,6 +114,8 @@ def _summary(plan: Design, verdicts: Sequence[Verdict], chosen: int | None) -> t
     how = "on the validation text" if _tokenizers(plan) <= 1 and cell.validation("student") else "in bits per byte"
     best = f"Best of {len(plan.cells)} settings, chosen {how}: {cell.text(plan.names)}. {judged.sentence}"
     regimes: list[Regime] = [v.regime for v in verdicts]
+    if set(regimes) == {"unknown"}:
+        return judged.headline, best
     if len(set(regimes)) == 1:
         return judged.headline, f"{best} The regime is the same in all {len(plan.cells)} settings."
     keys = [key for key in plan.keys if len(plan.values[key]) > 1]
