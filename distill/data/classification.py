@@ -107,7 +107,8 @@ class ClassificationData(ExampleData):
         numbers = all(label.lstrip("-").isdigit() for label in found)
         labels = tuple(sorted(found, key=int) if numbers else sorted(found))
         if len(labels) < 2:
-            raise BadInput(self.place.told, "all texts have the same label", value=next(iter(found)), remedy="two are needed")
+            reason = "all texts have the same label"
+            raise BadInput(self.place.told, reason, value=next(iter(found)), remedy="two are needed")
         return labels
 
     def example(self, fields: tuple[str, ...], tokenizer: PreTrainedTokenizerBase) -> Example:
