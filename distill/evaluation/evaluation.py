@@ -183,7 +183,9 @@ def _views(outputs: Outputs, batch: Batch, signal: Signal | None, samples: int) 
         else:
             log_p, log_q = signal.pair(signal.chunk(rows), logits, 1.0)
         owners, told = batch.owners[rows] + samples, batch.bytes if start == 0 else 0
-        yield Tokens(log_q, batch.targets[rows], owners, told, log_p, places[rows])
+        named = any(batch.domains)
+        domains = tuple(batch.domains[i] for i in batch.owners[rows].tolist()) if named else ()
+        yield Tokens(log_q, batch.targets[rows], owners, told, log_p, places[rows], domains)
 
 
 def within(owners: torch.Tensor) -> torch.Tensor:

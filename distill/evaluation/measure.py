@@ -41,6 +41,7 @@ class Tokens:
         owners: (C,) int64, the sample of each token, counted through the whole split.
         bytes: UTF-8 bytes that the targets of the whole batch spell, told with its first tokens and 0 after.
         log_p: (C, V) the teacher's, if there is one.
+        domains: C names of where each is from; empty where nobody says.
         places: (C,) int64, how many supervised tokens of its sample stand before each; None where nobody counted.
     """
 
@@ -50,6 +51,7 @@ class Tokens:
     bytes: int = 0
     log_p: Tensor | None = None
     places: Tensor | None = None
+    domains: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:

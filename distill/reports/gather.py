@@ -38,6 +38,24 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Reasoned:
+    """A test question answered by ``subject``: its reasons and answer, the given ones, and the verdict on the answer.
+
+    Attributes:
+        apart: reasons and answer were asked for apart.
+    """
+
+    subject: str
+    question: str
+    text: str
+    answer: str
+    verdict: str
+    reference: str
+    reasons: str
+    apart: bool
+
+
+@dataclass(frozen=True)
 class Word:
     """A held-out token: its text, KL(p ‖ q) there, the subject's probability of it, and what both sides think likeliest
     ((text, probability), …)."""
@@ -72,6 +90,7 @@ class Run:
         swept: this run's values of the swept keys, as its sweep's job says.
         problems: what could not be read, one line each.
         passages: held-out text, token by token.
+        reasoned: test questions with reasons and answers.
     """
 
     folder: Path
@@ -83,6 +102,7 @@ class Run:
     swept: Mapping[str, str]
     problems: tuple[str, ...]
     passages: tuple[Passage, ...] = ()
+    reasoned: tuple[Reasoned, ...] = ()
 
     @property
     def name(self) -> str:
@@ -189,7 +209,7 @@ def read_run(folder: Path, swept: Mapping[str, str] | None = None) -> Run:
     except (BadInput, UnicodeDecodeError) as problem:
         told = ()
         problems.append(str(problem))
-    samples, passages = _said(folder / "samples.jsonl", problems)
+    samples, passages, reasoned = _said(folder / "samples.jsonl", problems)
     return Run(
         folder=folder,
         config=_mapping(folder / "config.yaml", yaml.safe_load, problems),
@@ -198,6 +218,7 @@ def read_run(folder: Path, swept: Mapping[str, str] | None = None) -> Run:
         rows=told,
         samples=samples,
         passages=passages,
+        reasoned=reasoned,
         swept=swept or {},
         problems=tuple(problems),
     )
@@ -266,10 +287,13 @@ def _mapping(path: Path, parse: Any, problems: list[str]) -> Mapping[str, Any]:
     return {}
 
 
-def _said(path: Path, problems: list[str]) -> tuple[tuple[Sample, ...], tuple[Passage, ...]]:
-    """Continuations and passages; lines of another kind are for other readers."""
+def _said(
+    path: Path, problems: list[str]
+) -> tuple[tuple[Sample, ...], tuple[Passage, ...], tuple[Reasoned, ...]]:
+    """Continuations, passages, and questions with reasons; lines of another kind are for other readers."""
     samples: list[Sample] = []
     passages: list[Passage] = []
+    reasoned: list[Reasoned] = []
     for number, line in enumerate(path.read_bytes().splitlines(keepends=True) if path.is_file() else (), start=1):
         if not line.endswith(b"\n"):
             break  # a killed writer
@@ -277,11 +301,18 @@ def _said(path: Path, problems: list[str]) -> tuple[tuple[Sample, ...], tuple[Pa
             told = json.loads(line)
             if "tokens" in told:
                 passages.append(Passage(str(told["subject"]), int(told["sample"]), tuple(map(_word, told["tokens"]))))
+            elif told.get("kind") == "rationale":
+                reasoned.append(_reasoned(told))
             elif "sample" not in told:
                 samples.append(Sample(str(told["subject"]), str(told["prompt"]), str(told["text"])))
         except (ValueError, TypeError, KeyError) as problem:
             problems.append(f"{path}:{number}: not a sample ({problem})")
-    return tuple(samples), tuple(passages)
+    return tuple(samples), tuple(passages), tuple(reasoned)
+
+
+def _reasoned(told: Mapping[str, Any]) -> Reasoned:
+    names = ("subject", "prompt", "text", "answer", "verdict", "reference", "reasons")
+    return Reasoned(*(str(told[name]) for name in names), apart=bool(told["apart"]))
 
 
 def _word(told: Mapping[str, Any]) -> Word:

@@ -7,7 +7,20 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from distill.reports import account, calibration, curves, effects, heatmap, keycurve, pareto, passages, results, runlist
+from distill.reports import (
+    account,
+    calibration,
+    curves,
+    domains,
+    effects,
+    heatmap,
+    keycurve,
+    pareto,
+    passages,
+    reasons,
+    results,
+    runlist,
+)
 from distill.reports.cells import Cell, Design, design
 from distill.reports.continuations import continuations
 from distill.reports.document import Block, Document, Section
@@ -41,6 +54,8 @@ def _of_run(run: Run) -> Document:
             ("Learning curves", [curves.learning([run], run.subjects)]),
             ("Calibration", [calibration.reliability(cell)]),
             ("Token by token", [passages.passages(run)]),
+            ("By domain", [domains.by_domain(run)]),
+            ("Questions and reasons", [reasons.reasons(run)]),
             ("Continuations", [continuations(run)]),
             ("Other measures", [results.others(cell)]),
             ("Objective", account.formula([run])),
@@ -78,6 +93,8 @@ def _of_runs(evidence: Evidence, base: Path) -> Document:
             ("Learning curves", [curves.learning(runs, subjects)]),
             ("Calibration", [calibration.reliability(cell)] if cell else []),
             ("Token by token", [passages.passages(cell.runs[0])] if cell else []),
+            ("Domain shift", [domains.shifts(plan)]),
+            ("Questions and reasons", [reasons.reasons(cell.runs[0])] if cell else []),
             ("Continuations", [continuations(cell.runs[0])] if cell else []),
             ("Runs that did not finish", [runlist.failures(runs, base)]),
             ("Runs", [runlist.run_list(runs, plan, base)]),
