@@ -11,6 +11,7 @@ All of it is read from the run folder as the run wrote it. From ``provenance.jso
 Rows of the subject ``data`` are counters too.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from distill.reports.document import Block, Heading, Item, Listing, Pairs, Prose
 from distill.reports.gather import DATA, Run, command_line
 from distill.reports.measures import ABSENT, significant
 
+_ENTRY = re.compile(r"\n\s*\n(?=@)")
+"""Between two entries of one text."""
 _COUNTED = ("data", "counters")
 _APART = ("formula", "citations", *_COUNTED, "differences", "command", "notes")
 """Keys of the provenance that have a place of their own in the report."""
@@ -62,13 +65,14 @@ def formula(runs: Sequence[Run]) -> list[Block]:
 
 
 def citations(runs: Sequence[Run]) -> list[Block]:
-    """Sources of exactly the methods that the runs used: BibTeX entries together, plain lines apart."""
+    """Sources of exactly the methods that the runs used: BibTeX entries together, each key once, plain lines apart."""
     found: dict[str, None] = {}
     for run in runs:
         told = run.provenance.get("citations") or ()
         entries = told.values() if isinstance(told, Mapping) else told if isinstance(told, list) else [told]
-        found.update(dict.fromkeys(str(entry).strip() for entry in entries))
-    entries = sorted(entry for entry in found if entry.startswith("@"))
+        found.update(dict.fromkeys(part for entry in entries for part in _ENTRY.split(str(entry).strip()) if part))
+    named = {entry.partition(",")[0]: entry for entry in reversed(found) if entry.startswith("@")}
+    entries = [named[name] for name in sorted(named)]
     lines = [entry for entry in found if not entry.startswith("@")]
     blocks: list[Block] = [Listing("\n".join(lines))] if lines else []
     return [*blocks, Listing("\n\n".join(entries), "bibtex")] if entries else blocks

@@ -239,3 +239,15 @@ def test_a_coarse_teacher_is_told_of(tmp_path: Path) -> None:
     remarks = write([tmp_path]).document.remarks
     assert note in remarks
     assert not any("control" in remark for remark in remarks)  # none was asked for
+
+
+def test_a_source_that_several_runs_share_is_cited_once(tmp_path: Path) -> None:
+    entries = ["@misc{a2020,\n  year = {2020},\n}", "@misc{b2021,\n  year = {2021},\n}"]
+    for name, told in (("one", "\n\n".join(entries)), ("two", [entries[1], "a plain line"])):
+        folder = tmp_path / name
+        folder.mkdir()
+        row = {"subject": "student", "metric": "nats_per_token", "value": 3.0, "unit": "nats/token", "split": "test"}
+        (folder / METRICS).write_text(json.dumps({**row, "step": 1, "seed": 0}) + "\n")
+        (folder / "provenance.json").write_text(json.dumps({"citations": told}))
+    page = write([tmp_path]).markdown.read_text()
+    assert page.count("@misc{a2020,") == page.count("@misc{b2021,") == page.count("a plain line") == 1
