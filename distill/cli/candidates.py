@@ -122,11 +122,11 @@ def ask(candidate: Candidate, samples: int, console: "Console") -> "Parts":
     with console.status(f"asking {candidate.name}"):
         batches = parts.data.validation_batches()
         candidate.aptitude = aptitude(parts.teacher, parts.student(), batches, samples, parts.vocabulary)
-    candidate.store = _store(parts)
+    candidate.store = store_bytes(parts)
     return parts
 
 
-def _store(parts: "Parts") -> float | None:
+def store_bytes(parts: "Parts") -> float | None:
     """Bytes of its word about the training text once, as ``teacher=stored`` would keep it by default."""
     from distill.signals.kept.kept import Room
     from distill.signals.kept.likeliest import KeptTopK

@@ -10,6 +10,7 @@ from distill import rows
 from distill.cli.build import instantiate
 from distill.cli.controls import Controls
 from distill.cli.devices import is_leader
+from distill.cli.head import head
 from distill.cli.nursery import TEACHER
 from distill.cli.parts import Parts
 from distill.cli.run_folder import RunFolder
@@ -37,7 +38,7 @@ def introduce(parts: Parts, folder: RunFolder, console: "Console") -> None:
     """Print what goes into the run, and note it in the provenance."""
     objective = instantiate(parts.config["objective"], plugins=parts.plugins)
     foretold = parts.teacher.foretell(_asked(parts))
-    for line in (*parts.data.facts.lines(), *parts.notes, *foretold, str(objective)):
+    for line in (*parts.data.facts.lines(), *parts.notes, *head(parts), *foretold, str(objective)):
         console.print(line, soft_wrap=True)
     told = {"formula": str(objective), "citations": objective.citations(), "notes": list(parts.notes)}
     folder.note(**told, data=parts.data.facts.plain())

@@ -7,6 +7,7 @@ tells only its likeliest, likelihood and entropy are those of the coarsened dist
 import math
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -71,19 +72,19 @@ class Aptitude:
 
 @torch.no_grad()
 def aptitude(
-    teacher: Teacher, student: PreTrainedModel, batches: Iterable[Batch], samples: int, vocabulary: int | None
+    teacher: Teacher, student: PreTrainedModel | None, batches: Iterable[Batch], samples: int, vocabulary: int | None
 ) -> Aptitude:
     """Ask a teacher about the first samples of some held-out batches; its passes are not counted.
 
     Args:
-        student: with its initial weights, where the batches are; left in the mode it is in.
+        student: with its initial weights, where the batches are; left in the mode it is in. None: not compared.
         batches: of held-out text. Where the teacher has tokens of its own, it is asked about those, and agreement with
             the student is not told.
         samples: stop with the batch that reaches this many.
         vocabulary: ids that both share; None for all of the student's.
     """
     found, passes, seen = Aptitude(), teacher.passes, 0
-    with evaluating(student):
+    with nullcontext() if student is None else evaluating(student):
         for batch in batches:
             begun = time.perf_counter()
             signal = teacher.teach(batch, Request())
@@ -100,11 +101,11 @@ def aptitude(
 
 
 def _heard(
-    found: Aptitude, signal: Signal, batch: Batch, student: PreTrainedModel, vocabulary: int | None, seen: int
+    found: Aptitude, signal: Signal, batch: Batch, student: PreTrainedModel | None, vocabulary: int | None, seen: int
 ) -> None:
     own = batch.taught
     outputs = None
-    if batch.spans is None:
+    if batch.spans is None and student is not None:
         outputs = answer(student, batch.inputs, batch.positions, vocabulary=vocabulary)
     q = None if outputs is None else Hidden(outputs.hidden, outputs.head)
     for rows in _rows(own.targets.numel()):
