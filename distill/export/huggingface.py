@@ -12,7 +12,8 @@ import torch
 from distill.evaluation.subject import Subject
 from distill.export.export import Bound, Export, Opened
 from distill.export.torch_runner import TorchRunner
-from distill.folders import Precision, load_causal_lm
+from distill.families import named_family
+from distill.folders import Precision, load_model
 from distill.wheels import quiet
 
 USAGE = """\
@@ -23,6 +24,14 @@ tokenizer = AutoTokenizer.from_pretrained(".")
 model = AutoModelForCausalLM.from_pretrained(".")
 inputs = tokenizer("Once upon a time", return_tensors="pt")
 print(tokenizer.decode(model.generate(**inputs, max_new_tokens=40)[0]))
+```"""
+
+
+OTHERS = """\
+```python
+from transformers import {model}
+
+model = {model}.from_pretrained(".")  # the tokenizer lies beside it
 ```"""
 
 
@@ -39,6 +48,7 @@ class HuggingFace(Export):
     def __init__(self, bound: Bound, dtype: Literal["float32", "bfloat16", "float16"] = "float32") -> None:
         self.bound = bound
         self.dtype: Precision = dtype
+        self.told = USAGE
 
     @property
     def label(self) -> str:
@@ -49,6 +59,8 @@ class HuggingFace(Export):
 
     def write(self, student: Subject, folder: Path) -> str:
         model: Any = student.model
+        if named_family(model) not in ("causal", None):
+            self.told = OTHERS.format(model=type(model).__name__)
         if self.dtype != "float32":
             model = copy.deepcopy(model).to(getattr(torch, self.dtype))
         with quiet():
@@ -57,8 +69,8 @@ class HuggingFace(Export):
         return "model.safetensors"
 
     def open(self, folder: Path, student: Subject) -> Opened:
-        model = load_causal_lm(str(folder), self.dtype)
+        model = load_model(str(folder), None, self.dtype)
         return Opened(TorchRunner(model, student.vocabulary), "transformers")
 
     def usage(self, file: str) -> str:
-        return USAGE
+        return self.told

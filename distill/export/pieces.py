@@ -3,7 +3,7 @@
 The student reads the batch as it is packed; that a piece alone gives the same is what ``check_isolation`` promises.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,13 +15,17 @@ from distill.models import answer
 from distill.teachers.teacher import Teacher
 from distill.types import Batch, Request, Signal
 
+DECODER = "decoder_input_ids"
+
 
 @dataclass(frozen=True)
 class Piece:
     """A sample.
 
     Attributes:
-        ids: C of them, each of which predicts a target.
+        ids: of the sample from its beginning to its last supervised token; a decoder's, where there is an encoder.
+        places: C of them in ``ids``, at which a target is predicted.
+        heard: what the text is about (a source, a sound, a picture), one row each; empty for a text alone.
         targets: (C,) int64.
         owner: the sample's number.
         bytes: that the targets of its whole batch spell, told with the batch's first sample and 0 after.
@@ -30,6 +34,8 @@ class Piece:
     """
 
     ids: list[int]
+    places: list[int]
+    heard: Mapping[str, Tensor]
     targets: Tensor
     owner: int
     bytes: int
@@ -49,7 +55,6 @@ def pieces(student: Subject, batches: Iterable[Batch], teacher: Teacher | None, 
         with torch.no_grad():
             outputs = answer(student.model, batch.inputs, batch.positions, vocabulary=student.vocabulary)
             signal = teacher.teach(batch, Request()) if teacher is not None and batch.spans is None else None
-            read = batch.inputs["input_ids"].flatten()[batch.positions]  # (N,)
             for owner in range(len(batch.samples)):
                 at = (batch.owners == owner).nonzero()[:, 0]
                 if not len(at):
@@ -58,13 +63,30 @@ def pieces(student: Subject, batches: Iterable[Batch], teacher: Teacher | None, 
                 logits = outputs.head.logits(outputs.hidden[rows])  # (C, V)
                 told = batch.bytes if rows.start == 0 else 0
                 log_p = _teacher_side(signal, rows, logits)
-                targets = batch.targets[rows]
-                yield Piece(read[rows].tolist(), targets, samples + owner, told, logits.log_softmax(-1), log_p)
+                ids, places, heard = _read(batch, batch.positions[rows])
+                log_q, own = logits.log_softmax(-1), samples + owner
+                yield Piece(ids, places, heard, batch.targets[rows], own, told, log_q, log_p)
         seen, samples = seen + batch.tokens, samples + len(batch.samples)
         if tokens is not None and seen >= tokens:
             break
     if teacher is not None:
         teacher.passes = passes
+
+
+def _read(batch: Batch, positions: Tensor) -> tuple[list[int], list[int], dict[str, Tensor]]:
+    """A sample's ids up to its last place, the places in them, and what else its row holds.
+
+    In a packed row a sample begins where its own position ids begin.
+    """
+    name = DECODER if DECODER in batch.inputs else "input_ids"
+    ids = batch.inputs[name]  # (B, S)
+    row, columns = int(positions[0]) // ids.shape[1], positions % ids.shape[1]
+    counted = batch.inputs.get("position_ids")
+    begin = 0 if counted is None else int(columns[0] - counted[row, columns[0]])
+    left = {name, "position_ids"} | ({"attention_mask"} if name == "input_ids" else set())
+    heard = {key: value[row : row + 1] for key, value in batch.inputs.items() if key not in left}
+    heard = {key: value for key, value in heard.items() if not key.startswith("decoder_")}
+    return ids[row, begin : int(columns[-1]) + 1].tolist(), (columns - begin).tolist(), heard
 
 
 def _teacher_side(signal: Signal | None, rows: slice, logits: Tensor) -> Tensor | None:

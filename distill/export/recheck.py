@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,7 +27,7 @@ from distill.evaluation.likelihood import Likelihood
 from distill.evaluation.measure import Measured, TokenMeasure, Tokens
 from distill.evaluation.subject import Subject
 from distill.export.export import Bound, Export, weights_in
-from distill.export.pieces import pieces
+from distill.export.pieces import Piece, pieces
 from distill.export.resident import resident
 from distill.export.runner import Runner
 from distill.export.speeds import in_turns
@@ -122,7 +123,7 @@ class Recheck:
             runners |= {} if beside is None else {"teacher": TorchRunner(beside.model, beside.vocabulary)}
             models = [student.model, *([] if beside is None else [beside.model])]
             with computed(models, "sdpa"):  # a teacher may have been asked for its attention, in the open
-                speeds = in_turns(runners, self.prompt_tokens, self.new_tokens, self.rounds)
+                speeds = in_turns(runners, self.prompt_tokens, self.new_tokens, self.rounds, told.about)
         elsewhere = export.run_elsewhere(folder, told.prompts, told.expected)
         hold(export.bound, elsewhere, name)
 
@@ -143,8 +144,11 @@ class Recheck:
         sides = [[Likelihood(), Calibration()] for _ in range(3)]  # file, student, teacher
         to_student, to_teacher, change = Agreement(), [Agreement() for _ in range(3)], SampleMean()
         heard, bytes_, prompts, expected = teacher is not None, 0, [], []
+        heard_first: dict[str, np.ndarray] = {}
         for piece in pieces(student, batches, teacher, self.tokens):
-            log_p, log_q = piece.log_q, _log_softmax(runner, piece.ids)
+            log_p, log_q = piece.log_q, _log_softmax(runner, piece)
+            if not heard_first and piece.heard:
+                heard_first = heard_of(piece)
             views = [piece.tokens(log_q, piece.log_p), piece.tokens(log_p, piece.log_p)]
             heard = heard and piece.log_p is not None
             views += [piece.tokens(piece.log_p, piece.log_p)] if piece.log_p is not None else []
@@ -160,12 +164,13 @@ class Recheck:
                 expected.append(log_p[-1])
         found = [[row for tally in side for row in tally.rows()] for side in sides]
         found[0] += [replace(row, metric=_TO_STUDENT[row.metric]) for row in to_student.rows()]
-        bits = change.n / bytes_ / math.log(2) if bytes_ else math.nan
-        low, high = (None if end is None else end * bits for end in change.interval())
-        found[0].append(Measured(CHANGE, change.value * bits, "bits/byte", change.n, low, high))
+        if bytes_:  # there is something that was spelt
+            bits = change.n / bytes_ / math.log(2)
+            low, high = (None if end is None else end * bits for end in change.interval())
+            found[0].append(Measured(CHANGE, change.value * bits, "bits/byte", change.n, low, high))
         if heard:
             found = [rows + agreement.rows() for rows, agreement in zip(found, to_teacher, strict=True)]
-        return Told(found[0], found[1], found[2] if heard else [], prompts, expected)
+        return Told(found[0], found[1], found[2] if heard else [], prompts, expected, heard_first)
 
     # --------------------------------------------------------------------------------------------- size and speed
 
@@ -187,6 +192,12 @@ class Told:
     teacher: list[Measured]
     prompts: list[list[int]]
     expected: list[Tensor]
+    heard: dict[str, np.ndarray]
+
+    @property
+    def about(self) -> tuple[dict[str, np.ndarray], list[int]] | None:
+        """What the first sample hears or sees, and its ids."""
+        return (self.heard, self.prompts[0]) if self.heard else None
 
 
 def _files(subject: Subject) -> list[Path]:
@@ -221,10 +232,15 @@ def _update(tallies: list[TokenMeasure], tokens: Tokens) -> None:
         tally.update(tokens)
 
 
-def _log_softmax(runner: Runner, ids: list[int]) -> Tensor:
-    """(C, V) log-probabilities of the file, which reads the text from its beginning."""
+def _log_softmax(runner: Runner, piece: Piece) -> Tensor:
+    """(C, V) log-probabilities of the file, which reads the sample from its beginning."""
     runner.restart()
-    return torch.from_numpy(runner.read(ids)).log_softmax(-1)
+    runner.hear(heard_of(piece))
+    return torch.from_numpy(runner.read(piece.ids)[piece.places]).log_softmax(-1)
+
+
+def heard_of(piece: Piece) -> dict[str, np.ndarray]:
+    return {name: value.cpu().numpy() for name, value in piece.heard.items()}
 
 
 def _rows(name: str, step: int, seed: int, told: list[Measured], split: str) -> list[Row]:

@@ -5,7 +5,7 @@ out on purpose: a file is checked and used one text at a time.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -24,6 +24,10 @@ class Runner(ABC):
     @abstractmethod
     def restart(self) -> None:
         """Forget what was read."""
+
+    def hear(self, inputs: Mapping[str, np.ndarray]) -> None:
+        """Take in what the text is about (a source, a sound, a picture), one row each, after ``restart``."""
+        return
 
     @abstractmethod
     def read(self, ids: Sequence[int], last: bool = False) -> np.ndarray:

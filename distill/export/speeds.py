@@ -31,7 +31,11 @@ class Taken:
 
 
 def in_turns(
-    runners: Mapping[str, Runner], prompt_tokens: int, new_tokens: int, rounds: int
+    runners: Mapping[str, Runner],
+    prompt_tokens: int,
+    new_tokens: int,
+    rounds: int,
+    about: tuple[Mapping[str, np.ndarray], list[int]] | None = None,
 ) -> dict[str, list[Measured]]:
     """Rows by name; beside the speeds of each, its ratio to those of the others that are named student and teacher.
 
@@ -40,22 +44,25 @@ def in_turns(
         prompt_tokens: read at once; fewer if one of them has fewer positions.
         new_tokens: written one by one.
         rounds: after one of warm-up.
+        about: for those that hear or see something, that and the ids to be read instead; it is timed with the prompt.
     """
     longest = min((one.positions or prompt_tokens + new_tokens for one in runners.values()), default=2) - 1
     new = max(1, min(new_tokens, longest - 1))
     known = min((one.vocabulary for one in runners.values()), default=1)
     ids = [(i * 7919 + 1) % known for i in range(max(1, min(prompt_tokens, longest - new)))]
+    heard, ids = ({}, ids) if about is None else (about[0], about[1][: max(1, longest - new)])
     found: dict[str, list[Taken]] = {name: [] for name in runners}
     for _ in range(rounds + 1):
         for name, runner in runners.items():
-            found[name].append(_timed(runner, ids, new))
+            found[name].append(_timed(runner, ids, new, heard))
     counted = {name: taken[1:] for name, taken in found.items()}
     return {name: _rows(name, counted, len(ids), new) for name in runners}
 
 
-def _timed(runner: Runner, ids: list[int], new: int) -> Taken:
+def _timed(runner: Runner, ids: list[int], new: int, heard: Mapping[str, np.ndarray]) -> Taken:
     runner.restart()
     begin = time.perf_counter()
+    runner.hear(heard)
     token = int(runner.read(ids, last=True)[-1].argmax())
     last, each = time.perf_counter(), []
     first = last - begin

@@ -1,17 +1,22 @@
 """A transformers model as a runner: the student that a file is compared with, and files that transformers reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from transformers import Cache, PreTrainedModel
 
 from distill.export.runner import Runner
+from distill.heads import stands_on_body
 from distill.models import head
 
 
 class TorchRunner(Runner):
-    """The body with its cache, then the head; no generation config is obeyed.
+    """The model with its cache; no generation config is obeyed.
+
+    A decoder is asked through its body, its head at the places that are wanted. An encoder-decoder encodes what it
+    hears once; a decoder that sees is shown the picture with its first ids.
 
     Args:
         model: in evaluation mode.
@@ -22,15 +27,33 @@ class TorchRunner(Runner):
         self.model, self.head = model.eval(), head(model).cut(vocabulary)
         self.vocabulary = self.head.vocabulary
         self.positions = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
-        self.past: Cache | None = None
+        self.encodes = bool(model.config.is_encoder_decoder)
+        self.restart()
 
     def restart(self) -> None:
-        self.past = None
+        self.past: Cache | None = None
+        self.heard: dict[str, Any] = {}
+
+    @torch.no_grad()
+    def hear(self, inputs: Mapping[str, np.ndarray]) -> None:
+        given = {name: torch.from_numpy(value).to(self.model.device) for name, value in inputs.items()}
+        if self.encodes:
+            model: Any = self.model
+            self.heard = {"encoder_outputs": model.get_encoder()(**given)}
+            given = {name: value for name, value in given.items() if name == "attention_mask"}
+        self.heard |= given
 
     @torch.no_grad()
     def read(self, ids: Sequence[int], last: bool = False) -> np.ndarray:
         given = torch.tensor([list(ids)], device=self.model.device)  # (1, S)
-        told = self.model.base_model(input_ids=given, past_key_values=self.past, use_cache=True)
+        if not self.encodes and not self.heard and stands_on_body(self.model):
+            told = self.model.base_model(input_ids=given, past_key_values=self.past, use_cache=True)
+            states = told.last_hidden_state[0]  # (S, D)
+            logits = self.head.logits(states[-1:] if last else states)
+        else:
+            name = "decoder_input_ids" if self.encodes else "input_ids"
+            told = self.model(**{name: given}, **self.heard, past_key_values=self.past, use_cache=True)
+            logits = told.logits[0, -1:] if last else told.logits[0]
+            self.heard = self.heard if self.encodes else {}
         self.past = told.past_key_values
-        states = told.last_hidden_state[0]  # (S, D)
-        return self.head.logits(states[-1:] if last else states).float().cpu().numpy()
+        return logits[:, : self.vocabulary].float().cpu().numpy()
