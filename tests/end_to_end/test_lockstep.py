@@ -120,6 +120,7 @@ def test_from_the_command_line_a_sweep_in_lockstep(tiny, laboratory, capsys):
     (place,) = (laboratory / "typed").iterdir()
     folder = SweepFolder(place)
     assert "4 runs, 4 passes of the teacher" in folder.log("together").read_text()
+    assert len(list((place / "controls").iterdir())) == 1  # equal in all four, trained once
     assert {folder.status(name).state for name in folder.plan()["runs"]} == {"done"}
     assert all(folder.status(name).value is not None for name in folder.plan()["runs"])
     assert main(["train", "-m", *words]) == 0
