@@ -27,6 +27,8 @@ WEIGHTS = "model.bin"
 KINDS = {0: "<f4", 4: "<f2"}
 """Of numbers that are read; 1, 2, 3 are integers of 8, 16, 32 bits."""
 END, START = "<|endoftext|>", "<|startoftranscript|>"
+ENGLISH_END = 50_256
+"""Id of the end in models of English alone (GPT-2's vocabulary); their tokenizers list all languages' marks too."""
 WIDTH_OF_A_HEAD = 64
 """In every Whisper that was published; the format does not tell how many heads there are."""
 
@@ -200,7 +202,7 @@ def _generation(config: "WhisperConfig", tokenizer: "WhisperTokenizer", told: di
 
     known = tokenizer.get_vocab()
     several = {}
-    if "<|de|>" in known:  # a model of many languages
+    if known[END] != ENGLISH_END:
         languages = [token for token in known if token.startswith("<|") and len(token) in (6, 7)]
         several = {
             "lang_to_id": {token: known[token] for token in languages},

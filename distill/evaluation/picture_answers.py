@@ -10,12 +10,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from distill.data.greedy import greedy
 from distill.data.image_text import ImageTextData
 from distill.data.module import DataModule
 from distill.data.views import Pictures, Shown, View
 from distill.evaluation.bootstrap import resampled
 from distill.evaluation.cider import cider
-from distill.evaluation.greedy import greedy
 from distill.evaluation.measure import Measured, SampleMeasure, Worked
 from distill.evaluation.subject import Subject
 from distill.ranges import Count, Natural
@@ -31,8 +31,8 @@ class PictureAnswers(SampleMeasure):
 
     Formula: exact_match = share of answers equal to the reference, but for case, articles at the ends and white space;
         exact_match/<kind> of the questions of a kind; answer_agreement = share equal to the teacher's, right or wrong;
-        answer_ms = median time of one answer alone, picture included; answer_speedup = the teacher's over the subject's,
-        median over rounds in which each subject answers the same question
+        answer_ms = median time of one answer alone, picture included; answer_speedup = the teacher's over the
+        subject's, median over rounds in which each subject answers the same question
     Source: exact match as for closed sets of answers in Antol et al. 2015, VQA, https://arxiv.org/abs/1505.00468; BLEU
         (sacrebleu) and CIDEr-D for captions: Papineni et al. 2002, https://aclanthology.org/P02-1040; Vedantam et al.
         2015, https://arxiv.org/abs/1411.5726.

@@ -105,7 +105,7 @@ class Llava(Student):
             num_key_value_heads=heads,
             head_dim=width // heads,
             max_position_embeddings=self.max_positions,
-            initializer_range=width**-0.5,  # the usual 0.02 is for widths in the thousands: here attention would be blind
+            initializer_range=width**-0.5,  # 0.02 is for widths in the thousands: attention would be blind here
             tie_word_embeddings=False,
             bos_token_id=None,
             eos_token_id=None,

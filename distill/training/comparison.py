@@ -8,6 +8,7 @@ import math
 from typing import Literal
 
 from distill.losses.cross_entropy import CrossEntropy
+from distill.losses.ctc import CTC
 from distill.losses.loss import Loss
 from distill.losses.objective import Objective
 from distill.types import Family, ModelShape
@@ -48,7 +49,7 @@ def steps_of_subjects(
 
 def criterion(family: Family) -> Loss:
     """How far a model is from the data alone: what controls are trained on, and what chooses the best point."""
-    return CrossEntropy()
+    return CTC() if family == "ctc" else CrossEntropy()
 
 
 def without_teacher(family: Family = "causal") -> Objective:
