@@ -129,15 +129,15 @@ def _add(
     owners: Tensor,
     agreeing: bool,
 ) -> None:
-    log_p, log_q = signal.pair(told, logits, 1.0)  # (C, K')
-    answers = signal.answers(told, targets)
-    top, p = log_p.max(-1), log_p.exp()
+    log_p, _ = signal.pair(told, logits, 1.0)  # (C, K'), the last of which is a bucket where there are more than tokens
+    answers, p = signal.answers(told, targets), log_p.exp()
+    top = log_p[:, : told[0].shape[-1]].max(-1)
     right = top.indices == answers
     found.nats.add(-log_p.gather(1, answers[:, None])[:, 0], owners)
     found.entropy.add(-torch.where(p > 0, p * log_p, 0.0).sum(-1), owners)
     found.accuracy.add(right, owners)
     if agreeing:
-        found.agreement.add(top.indices == log_q.argmax(-1), owners)
+        found.agreement.add(top.indices == signal.answers(told, logits.argmax(-1)), owners)
     confidence = top.values.exp().double().cpu()
     bins = (confidence * BINS).long().clamp(max=BINS - 1)
     facts = torch.stack([torch.ones_like(confidence), confidence, right.double().cpu()], dim=-1)
