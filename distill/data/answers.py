@@ -115,6 +115,10 @@ class AnswerData(DataModule):
         """
 
     @abstractmethod
+    def whole(self, document: Document) -> str:
+        """All that is said in a record: what a tokenizer is trained on, whatever of it is learnt."""
+
+    @abstractmethod
     def told(self) -> list[object]:
         """What decides the samples of a record, for the fingerprint."""
 
@@ -230,8 +234,7 @@ class AnswerData(DataModule):
             raise BadInput("data.tokenizer", reason, remedy="name a model, or data.tokenizer.size=1024")
         pool = self.documents.pool
         digest = hashlib.sha256(b"".join(document.digest for document in pool)).hexdigest()
-        made = [self.spelled(document, training=True) for document in pool]
-        texts = [one.text for several in made if not isinstance(several, str) for one in several]
+        texts = [self.whole(document) for document in pool]
         return self.recipe.build(texts, digest + hashlib.sha256("".join(texts).encode()).hexdigest(), self.cache)
 
     # ------------------------------------------------------------------------------------------------------- batches

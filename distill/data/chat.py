@@ -124,10 +124,14 @@ class ChatData(AnswerData):
         if "prompt" in record:
             text = record["prompt"] + record["completion"]
             return [Spelled(text, ((len(record["prompt"]), len(text)),))]
-        if self.tokenizer is None:  # a tokenizer is trained on what is said, marks aside
-            return [Spelled("\n".join(turn["content"] for turn in record["messages"]), ())]
+        assert self.tokenizer is not None, "samples are spelled once there is a tokenizer"
         options = {**self._options, **({"tools": record["tools"]} if "tools" in record else {})}
         return spelled_chat(record["messages"], self.tokenizer, options, last=self.learn == "last")
+
+    def whole(self, document: Document) -> str:
+        record = json.loads(document.text)
+        said = [turn["content"] for turn in record.get("messages", ())]
+        return "\n".join(said) if said else record["prompt"] + record["completion"]
 
     def told(self) -> list[object]:
         return [self.thinking, self.learn]

@@ -131,6 +131,12 @@ class RationaleData(AnswerData):
         reasons = [_learnt(begin, one, RATIONALE, self.rationale_weight / len(chosen)) for one in chosen]
         return [label, *(one for one in reasons if one.weight)] if training else [label]
 
+    def whole(self, document: Document) -> str:
+        """The same for every form, so that forms can be compared."""
+        question = self.gathered.questions[document.text]
+        begin = "".join(self.prefixes.values()) + question.text + self.behind
+        return begin + "\n".join(question.rationales) + self.mark + question.answer
+
     def weighed(self, samples: list[Sample]) -> list[Sample]:
         """Formula: weight of a task's token = N / N_task, so Σ weight · loss / N is the sum of the tasks' means."""
         if self.form != "tasks" or self.balance == "tokens":
