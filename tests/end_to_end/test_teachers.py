@@ -162,3 +162,32 @@ def test_only_words_are_refused_with_the_remedy(train, capsys, objective):
     told = capsys.readouterr().err
     assert "distill generate" in told
     assert "teacher=none" in told
+
+
+def test_preflight_ranks_and_writes_it_down(tiny, laboratory, capsys):
+    plain = [word for word in tiny if not word.startswith("teacher.")]
+    root = laboratory / "preflight"
+    words = [*small("teacher"), "+teacher.recipe.seed=0,1", "pilot=2", "samples=32", f"paths.root={root}"]
+    assert main(["preflight", *plain, *words]) == 0
+    told = capsys.readouterr().out
+    (folder,) = root.iterdir()
+    found = {(row.subject, row.metric): row.value for row in read(folder / METRICS)}
+    assert {subject for subject, _ in found} == {"0", "1", "no teacher"}
+    metrics = ("bits_per_byte", "entropy", "ece", "accuracy", "agreement", "parameters", "memory", "store", "passes")
+    assert all((str(seed), f"preflight/{metric}") in found for seed in (0, 1) for metric in metrics)
+    order = sorted(("0", "1", "no teacher"), key=lambda name: found[name, "preflight/pilot"])
+    assert [
+        line.split(" ", 1)[1].split(":")[0] for line in told.splitlines() if line[:2] in ("1 ", "2 ", "3 ")
+    ] == order
+    for name in ("preflight.html", "preflight.md"):
+        assert f"{order[0]} first" in (folder / name).read_text()
+
+
+def test_every_run_says_of_its_teacher_before_it_begins(train, laboratory, capsys):
+    assert train(f"paths.run={laboratory / 'head'}", *small("teacher")) == 0
+    told = capsys.readouterr().out
+    assert "at most 4 teacher passes, about" in told
+    assert "(teacher=stored)" in told
+    assert "held-out tokens:" in told
+    fitted = json.loads((laboratory / "head" / "student" / "fitted.json").read_text())
+    assert fitted["teacher_passes"] == 4  # what was asked beforehand is not counted
