@@ -3,6 +3,7 @@
 Found by looking: a new folder is tried without a line here.
 """
 
+import json
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,19 @@ FOLDERS = sorted(path.parent for path in (ROOT / "experiments").glob("*/claim.to
 FULL = sorted((ROOT / "experiments").glob("*/full_scale.yaml"))
 
 
+SIZES = {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "max_position_embeddings": 8192}
+HEADS = {"num_attention_heads": 32, "num_key_value_heads": 8}
+
+
 @pytest.fixture
 def stand_in(tmp_path: Path, tokenizer, tiny_llama) -> str:
-    """A deep and narrow model, in place of one that has to be downloaded."""
+    """The config of a model of 8B and a file of weights that nobody opens, in place of one that is downloaded."""
     folder = tmp_path / "model"
     tokenizer.save_pretrained(folder)
-    tiny_llama(layers=32).save_pretrained(folder)
+    tiny_llama(layers=1).save_pretrained(folder)
+    told = json.loads((folder / "config.json").read_text())
+    told.pop("head_dim", None)
+    (folder / "config.json").write_text(json.dumps({**told, **SIZES, **HEADS}))
     return str(folder)
 
 
