@@ -27,7 +27,7 @@ from distill.sweeps.names import run_name
 from distill.sweeps.progress import shown
 from distill.sweeps.search import Search
 from distill.sweeps.space import Axis, parsed
-from distill.sweeps.study import Study
+from distill.sweeps.study import RUN, Study
 
 if TYPE_CHECKING:
     import optuna
@@ -126,7 +126,7 @@ class _Rounds:
 
     def all(self) -> int:
         """Exit code: see ``search``."""
-        waiting = [(trial, str(trial.user_attrs["run"])) for trial in self.study.unfinished()]
+        waiting = [(trial, str(trial.user_attrs[RUN])) for trial in self.study.unfinished()]
         while waiting or self.study.left:
             proposed = waiting or self._proposed()
             stopped, waiting = self._round(proposed), []
@@ -156,10 +156,11 @@ class _Rounds:
             composed, combination = self.prepared.composed(values)
             name = run_name(combination.swept, digest(composed.config, 8))
             jobs[name] = job_of(composed, combination, self.prepared.arguments, self.folder, name, self.smaller)
-            trial.set_user_attr("run", name)
             found.append((trial, name))
         swept = {key.lstrip("+~"): [str(axis)] for key, axis in self.prepared.axes.items()}
         self.folder.write_plan(list(self.prepared.arguments.command), swept, list(jobs.values()), grows=True)
+        for trial, name in found:
+            trial.set_user_attr(RUN, name)  # a trial that has a run's name has its run laid down
         return found
 
     def _round(self, proposed: "list[tuple[optuna.Trial, str]]") -> int | None:

@@ -80,7 +80,7 @@ class Study:
         return trial, {key: axis.written(trial.params[key]) for key, axis in self.axes.items()}
 
     def tell(self, trial: "optuna.Trial", folder: Path | None, stopped: bool = False) -> None:
-        """What became of a trial.
+        """What became of a trial; nothing is changed if another driver has told it already.
 
         Args:
             folder: of its finished run; None for a run that failed.
@@ -91,11 +91,11 @@ class Study:
         state = optuna.trial.TrialState
         values = [] if folder is None else measured(folder, self.search.goals)
         if stopped:
-            self.study.tell(trial, state=state.PRUNED)
+            self.study.tell(trial, state=state.PRUNED, skip_if_finished=True)
         elif not values or any(value is None for value in values):
-            self.study.tell(trial, state=state.FAIL)
+            self.study.tell(trial, state=state.FAIL, skip_if_finished=True)
         else:
-            self.study.tell(trial, [value for value in values if value is not None])
+            self.study.tell(trial, [value for value in values if value is not None], skip_if_finished=True)
 
     def hopeless(self, trial: "optuna.Trial", folder: Path) -> str | None:
         """Why a run should be stopped now, by the curve in its ``metrics.jsonl``; None: let it go on."""

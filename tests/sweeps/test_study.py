@@ -92,3 +92,12 @@ def test_nobody_is_stopped_before_the_warm_up_nor_by_a_curve_that_is_not_there(t
     bad, _ = study.ask()
     assert study.hopeless(bad, run(tmp_path / "bad", 9.0, (5.0, 4.9))) is None
     assert study.hopeless(bad, tmp_path / "nowhere") is None
+
+
+def test_what_was_told_once_stays_told(tmp_path):
+    study = Study(tmp_path / "sweep", Search(sampler="random"), AXES)
+    trial, _ = study.ask()
+    trial.set_user_attr("run", "run-0")
+    study.tell(trial, run(tmp_path / "run-0", 1.5))
+    study.tell(trial, None)  # by another driver, which found it lost
+    assert [values for _, _, values in study.best()] == [[1.5]]
