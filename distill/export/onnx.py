@@ -25,7 +25,9 @@ from transformers import DynamicCache, PreTrainedModel
 from distill.errors import BadInput
 from distill.evaluation.subject import Subject
 from distill.export.export import Bound, Export, Opened
-from distill.export.onnx_runner import OnnxRunner
+from distill.export.onnx_pair import save_pair
+from distill.export.onnx_runner import ENCODER, OnnxRunner
+from distill.families import named_family
 from distill.models import head, shape
 from distill.ranges import Count
 from distill.students.low_rank_head import halves
@@ -81,6 +83,7 @@ class Onnx(Export):
         head_rank: Count | None = None,
     ) -> None:
         self.bound, self.weights, self.per_channel, self.head_rank = bound, weights, per_channel, head_rank
+        self.pair = False
 
     @property
     def label(self) -> str:
@@ -94,10 +97,16 @@ class Onnx(Export):
         if not student.tokenizer.is_fast:
             reason = "its tokenizer has no tokenizer.json, which the script beside the file reads"
             raise BadInput("export", reason, value=self.label, remedy="use a fast tokenizer")
+        model = student.model
+        if not model.config.is_encoder_decoder and named_family(model) not in ("causal", None):
+            reason = f"no ONNX graph is written of a {named_family(model)} model without an encoder of its own"
+            raise BadInput("export", reason, value=model.config.model_type, remedy="use export=huggingface")
 
     def write(self, student: Subject, folder: Path) -> str:
         with _silent(), quiet():
-            if self.weights == "float32":
+            if student.model.config.is_encoder_decoder:
+                self._write_pair(student, folder)
+            elif self.weights == "float32":
                 _save(student, folder / FILE, rank=self.head_rank)
             else:
                 with tempfile.TemporaryDirectory(dir=folder) as draft:
@@ -105,6 +114,8 @@ class Onnx(Export):
                     self._quantise(student, Path(draft) / FILE, folder / FILE)
             student.tokenizer.save_pretrained(folder)
         student.model.config.save_pretrained(folder)
+        if student.model.config.is_encoder_decoder:
+            return FILE
         end = student.tokenizer.eos_token_id
         told = GENERATE.format(end=end if isinstance(end, int) else None, file=FILE)
         (folder / SCRIPT).write_text(told, encoding="utf-8")
@@ -114,7 +125,26 @@ class Onnx(Export):
         return Opened(OnnxRunner(folder, torch.get_num_threads()), "ONNX Runtime")
 
     def usage(self, file: str) -> str:
+        if self.pair:
+            return "`encoder.onnx` once, then `model.onnx` with its `states` token by token; names and shapes in both."
         return f'```sh\npip install onnxruntime tokenizers\npython {SCRIPT} "Once upon a time" 40\n```'
+
+    def _write_pair(self, student: Subject, folder: Path) -> None:
+        self.pair = True
+        with tempfile.TemporaryDirectory(dir=folder) as draft:
+            files = [Path(draft) / name for name in (ENCODER, FILE)]
+            try:
+                save_pair(student, *files)
+            except Exception as problem:  # as in ``_save``
+                kind = student.model.config.model_type
+                reason = f"torch.onnx cannot export this {kind} ({str(problem).splitlines()[0][:200]})"
+                raise BadInput("export", reason, remedy="use export=huggingface") from problem
+            for file in files:
+                _clean(file)
+                if self.weights == "float32":
+                    file.replace(folder / file.name)
+                else:
+                    self._quantise(student, file, folder / file.name)
 
     def _quantise(self, student: Subject, source: Path, file: Path) -> None:
         from onnxruntime.quantization import QuantType, quantize_dynamic

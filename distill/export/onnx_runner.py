@@ -5,7 +5,7 @@ which wants a mask as well and leaves the width of a head to its config.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from distill.errors import BadInput
 from distill.export.runner import Runner
 
-MASK, GENAI = "attention_mask", "genai_config.json"
+MASK, GENAI, ENCODER = "attention_mask", "genai_config.json", "encoder.onnx"
 FACTS = "export.json"
 """What an exported folder says of itself: format, label, subject, file, vocabulary, positions."""
 
@@ -43,10 +43,15 @@ class OnnxRunner(Runner):
             options.intra_op_num_threads = threads
             self.session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
             self.past = self._caches(folder)
+            encoder, self.encoder = folder / ENCODER, None
+            if encoder.is_file():
+                cpu = ["CPUExecutionProvider"]
+                self.encoder = onnxruntime.InferenceSession(str(encoder), options, providers=cpu)
         except Exception as problem:  # the runtime raises classes of its own at a file that it cannot read
             reason = f"holds no ONNX export that runs ({str(problem).splitlines()[0][:200]})"
             raise BadInput(str(folder), reason, remedy="make it again: distill export RUN export=onnx") from problem
-        self.masked = any(one.name == MASK for one in self.session.get_inputs())
+        self.inputs = {one.name for one in self.session.get_inputs()}
+        self.masked = MASK in self.inputs and self.encoder is None
         begun = "past_key_values" if self.masked else "past"
         self.outputs = ["logits", *(name.replace(begun, "present") for name in self.past)]
         self.restart()
@@ -62,16 +67,26 @@ class OnnxRunner(Runner):
 
     def restart(self) -> None:
         self.seen = 0
+        self.heard: dict[str, np.ndarray] = {}
         self.state = {
             name: np.zeros((1, heads, 0, size), np.float32)  # (1, H, 0, D / H)
             for name, (heads, size) in self.past.items()
         }
 
+    def hear(self, inputs: Mapping[str, np.ndarray]) -> None:
+        if self.encoder is not None:
+            wanted = {one.name for one in self.encoder.get_inputs()}
+            given = {name: value for name, value in inputs.items() if name in wanted}
+            if MASK in wanted and MASK not in given:
+                given[MASK] = np.ones(given["input_ids"].shape, np.int64)
+            states: Any = self.encoder.run(None, given)[0]
+            self.heard = {"states": states} | ({MASK: given[MASK]} if MASK in self.inputs else {})
+
     def read(self, ids: Sequence[int], last: bool = False) -> np.ndarray:
         given = np.asarray([list(ids)], dtype=np.int64)  # (1, S)
         self.seen += given.shape[1]
         mask = {MASK: np.ones((1, self.seen), np.int64)} if self.masked else {}
-        told: list[Any] = list(self.session.run(self.outputs, {"input_ids": given, **mask, **self.state}))
+        told: list[Any] = list(self.session.run(self.outputs, {"input_ids": given, **mask, **self.heard, **self.state}))
         self.state = dict(zip(self.past, told[1:], strict=True))
         logits: np.ndarray = told[0][0, :, : self.vocabulary]  # (S, V)
         return logits[-1:] if last else logits

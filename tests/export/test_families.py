@@ -55,3 +55,26 @@ def test_a_folder_of_any_family_is_the_student(name, tokenizer, tmp_path):
     assert told[AGREEMENT] == 1.0
     assert told[KL] == pytest.approx(0.0, abs=1e-7)
     assert told["decode_speedup_to_student"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["marian", "whisper", "t5", "bart", "vision_encoder_decoder"])
+def test_an_encoder_decoder_is_two_onnx_graphs_that_say_the_same(name, tokenizer, tmp_path):
+    pytest.importorskip("onnxscript", reason="onnxscript is in the extra onnx")
+    from distill.export.onnx import Onnx
+
+    student, export = subject(name, tokenizer), Onnx(Bound(kl=1e-5, agreement=0.999, bits_per_byte=1e-5))
+    export.check(student)
+    write_facts(export, "file", export.write(student, tmp_path), student, tmp_path)
+    assert {file.name for file in tmp_path.glob("*.onnx")} == {"encoder.onnx", "model.onnx"}
+    found = Recheck(**QUICK).check(export, tmp_path, "file", student, [families.batch(name)])
+    assert {row.metric: row.value for row in found.file}[AGREEMENT] == 1.0
+
+
+def test_no_graph_is_promised_of_a_decoder_that_sees(tokenizer):
+    pytest.importorskip("onnxscript", reason="onnxscript is in the extra onnx")
+    from distill.errors import BadInput
+    from distill.export.onnx import Onnx
+
+    with pytest.raises(BadInput, match="no ONNX graph is written"):
+        Onnx(TIGHT).check(subject("llava", tokenizer))
