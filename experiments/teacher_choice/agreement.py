@@ -3,8 +3,8 @@
     python -m experiments.teacher_choice.agreement PREFLIGHT_FOLDER SWEEP_FOLDER
 
 Spearman's rank correlation over the teachers, a seed of the sweep at a time, of three predictors: the largest teacher
-first, the likeliest on held-out text first (preflight without a pilot), and the best after the pilot first. Four teachers
-give a correlation 24 orders, of which one in 24 is perfect by chance.
+first, the likeliest on held-out text first (preflight without a pilot), and the best after the pilot first. Four
+teachers have 24 orders: one in 24 is perfect by chance.
 """
 
 import sys
@@ -21,9 +21,9 @@ PREDICTORS = {"largest first": ("parameters", -1.0), "likeliest first": ("bits_p
 
 def ranks(values: Sequence[float]) -> list[float]:
     """From 1, equal ones share their mean."""
-    return [
-        1 + sum(other < one for other in values) + (sum(other == one for other in values) - 1) / 2 for one in values
-    ]
+    below = [sum(other < one for other in values) for one in values]
+    equal = [sum(other == one for other in values) for one in values]
+    return [1 + b + (e - 1) / 2 for b, e in zip(below, equal, strict=True)]
 
 
 def spearman(first: Sequence[float], second: Sequence[float]) -> float:
@@ -64,10 +64,8 @@ def main(preflight: Path, sweep: Path) -> None:
         for predictor, (key, sign) in PREDICTORS.items():
             guessed = [sign * told[name, key] for name in names]
             first = names[guessed.index(min(guessed))]
-            lost = reached[SIZES[first]] - min(results)
-            print(
-                f"  {predictor}: correlation {spearman(guessed, results):+.2f}; {first} costs {lost:.3f} nats a token"
-            )
+            lost, found = reached[SIZES[first]] - min(results), spearman(guessed, results)
+            print(f"  {predictor}: correlation {found:+.2f}; its first, {first}, costs {lost:.3f} nats a token")
 
 
 if __name__ == "__main__":
