@@ -33,8 +33,18 @@ def choices() -> list[tuple[str, str]]:
 
 def placed(group: str, name: str) -> list[tuple[str, str]]:
     roots = [root for root in ROOTS if group in listed(root)]
+    if group == "experiments" and name != "none":
+        roots = [verb_of(name)]
     verb, place = mount(group)
     return [(root, f"{group}={name}") for root in roots] or [(verb, f"{place}{name}")]
+
+
+def verb_of(experiment: str) -> str:
+    """The verb in the command that an experiment's page begins with."""
+    found = re.search(
+        r"^# distill (\w+)", (ROOT / "experiments" / f"{experiment}.yaml").read_text(encoding="utf-8"), re.M
+    )
+    return found[1] if found else "train"
 
 
 def listed(root: str) -> set[str]:

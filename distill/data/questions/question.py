@@ -82,6 +82,6 @@ def said(text: str, pattern: re.Pattern[str]) -> str | None:
 
 
 def normal(answer: str) -> str:
-    """An answer as it is compared: 1,024. and $1024 and 1024.0 are one."""
+    """An answer as it is compared: 1,024. and $1024 and 1024.0 are one; so are "The house" and house."""
     plain = SPACE.sub(" ", re.sub(r"(?<=\d),(?=\d)", "", answer)).strip().rstrip(".").strip("$€£ ").lower()
-    return re.sub(r"^(-?\d+)\.0+$", r"\1", plain)
+    return re.sub(r"^(?:an?|the) (?=\S)", "", re.sub(r"^(-?\d+)\.0+$", r"\1", plain))
