@@ -173,3 +173,13 @@ def test_a_teacher_that_is_no_model_cannot_write(models, language):
     rollout.meet(language, lambda: None)
     with pytest.raises(BadInput, match="no model here"):
         rollout.roll(packed(), models[0], NOW)
+
+
+def test_the_entropy_told_is_the_writers(models, language):
+    with torch.no_grad():
+        pen = Pen(models[1], prompts(), 4, Language(frozenset(), frozenset({3, 9})))
+        first = pen.next()
+        draft = write(
+            [Pen(models[1], prompts(), 4, Language(frozenset(), frozenset({3, 9})))], Own(), uniform(5, 4), language
+        )
+    assert torch.allclose(draft.entropy[:, 0], torch.special.entr(first.exp()).sum(-1), atol=1e-4)
