@@ -81,6 +81,7 @@ class Encoder(Student):
             hidden_dropout_prob=self.dropout,
             attention_probs_dropout_prob=self.attention_dropout,
             classifier_dropout=self.dropout,
+            initializer_range=self.width**-0.5,  # 0.02 is made for 768: a narrow one would hardly look around
             pad_token_id=1 if self.architecture == "roberta" else 0,
         )
         return fitted(told, self.task)

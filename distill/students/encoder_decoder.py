@@ -87,6 +87,7 @@ class EncoderDecoder(Student):
             activation_function="gelu",
             max_position_embeddings=self.max_positions,
             scale_embedding=True,
+            init_std=self.width**-0.5,  # 0.02, made for 512 and more, leaves a narrow one without attention for long
             bos_token_id=None,
             eos_token_id=None,
             pad_token_id=None,  # else the embedding's row of that id has no gradient, and it often is the end of text
