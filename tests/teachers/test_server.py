@@ -14,6 +14,7 @@ from distill.errors import BadInput, ResourceStop
 from distill.export.torch_runner import TorchRunner
 from distill.serving.engine import Engine
 from distill.serving.server import Server as Serving
+from distill.signals.kept.kept import Span
 from distill.signals.kept.likeliest import KeptTopK
 from distill.signals.topk import TopK
 from distill.teachers.heard import entries, likeliest
@@ -21,6 +22,7 @@ from distill.teachers.live import Live
 from distill.teachers.server import Server
 from distill.teachers.stored import Stored
 from distill.teachers.text import Text
+from distill.teachers.verification import gaps
 from distill.teachers.wire import Wire
 from distill.types import Batch, Request
 from tests.training.conftest import batch
@@ -92,6 +94,20 @@ def test_what_it_said_is_kept_and_asked_once(server, tmp_path):
     for one, other in zip(first, again.chunk(slice(0, given.tokens)), strict=True):
         assert torch.equal(one, other)
     torch.testing.assert_close(first[1].exp().sum(-1), torch.ones(given.tokens))
+
+
+def test_what_is_kept_is_held_against_what_it_says_now(server, tmp_path):
+    given = batch(1)
+    stored = Stored(server, KeptTopK(k=6, dtype="float32"), cache=str(tmp_path))
+    stored.teach(given, Request())
+    assert gaps(stored, given).max() <= stored.signal.bound
+    other = stored.signal.gap(
+        stored.teach(given, Request()),
+        server.teach(batch(2), Request()),
+        [Span(0, min(given.tokens, batch(2).tokens), b"")],
+        stored.room,
+    )
+    assert other.max() > stored.signal.bound
 
 
 def test_more_than_it_tells_cannot_be_kept(server, tmp_path):
