@@ -37,11 +37,13 @@ class Task:
         labels: of a classifier, in the order of its logits; its vocabulary.
         start: the token that a decoder of an encoder-decoder begins with; None where there is none, or where the
             model's own config says it.
+        picture: pixels of the square pictures that are shown, and of a patch; None without pictures.
     """
 
     family: Family = "causal"
     labels: tuple[str, ...] = ()
     start: int | None = None
+    picture: tuple[int, int] | None = None
 
 
 CAUSAL = Task()

@@ -18,4 +18,5 @@ def planned_task(config: Mapping[str, Any]) -> "Task":
     definition = part_of(node)
     told = node.get("family") or (attribute(definition, "family") if definition is not None else None)
     known: dict[object, Family] = {name: name for name in get_args(Family)}
-    return Task(known.get(told, "causal"))
+    sizes = (node.get("image_size"), node.get("patch_size"))
+    return Task(known.get(told, "causal"), picture=None if None in sizes else sizes)

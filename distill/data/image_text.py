@@ -277,7 +277,7 @@ class ImageTextData(DataModule):
     @property
     def task(self) -> Task:
         start = self.view.start if self.family == "image_text" and self.layout == "cross" else None
-        return Task(self.family, start=start)
+        return Task(self.family, start=start, picture=(self.image_size, self.patch_size))
 
     @property
     def processor(self) -> Saved:

@@ -31,8 +31,8 @@ class Llava(Student):
         et al. 2023, https://arxiv.org/abs/2310.03744. There, tower and language model are pretrained.
 
     Args:
-        image_size: pixels of the square picture; the data's.
-        patch_size: pixels of a patch; the data's. The language model reads (image_size / patch_size)² of them.
+        image_size: pixels of the square picture; None: the data's.
+        patch_size: pixels of a patch; None: the data's. The language model reads (image_size / patch_size)² of them.
         vision_layers, vision_width, vision_heads: of the tower; no layers: patches go to the projector as they are.
         layers, width, heads: of the language model.
         intermediate: units of its feed-forward; 8/3 of the width if None.
@@ -46,8 +46,8 @@ class Llava(Student):
 
     def __init__(
         self,
-        image_size: Count = 64,
-        patch_size: Count = 8,
+        image_size: Count | None = None,
+        patch_size: Count | None = None,
         vision_layers: Count = 2,
         vision_width: Count = 64,
         vision_heads: Count = 4,
@@ -58,7 +58,6 @@ class Llava(Student):
         max_positions: Count = 512,
     ) -> None:
         for name, whole, part in (
-            ("image_size", image_size, patch_size),
             ("vision_width", vision_width, vision_heads),
             ("width", width, 2 * heads),
         ):
@@ -81,15 +80,30 @@ class Llava(Student):
         model = AutoModelForImageTextToText.from_config(config, attn_implementation="sdpa")
         return model.train()
 
+    def sizes(self) -> tuple[int, int]:
+        """Pixels of a picture and of a patch: its own, or the data's.
+
+        Raises:
+            BadInput: the patches do not fill the picture, or nobody says how large they are.
+        """
+        side, patch = self.task.picture or (None, None)
+        side, patch = self.image_size or side, self.patch_size or patch
+        if side is None or patch is None:
+            raise BadInput("student.image_size", "is told neither by the student nor by the data", remedy="set it")
+        if side % patch:
+            raise BadInput("student.image_size", f"is no multiple of {patch}", value=side)
+        return side, patch
+
     def shape(self, vocabulary: int) -> ModelShape:
         return shape(self._config(vocabulary, 0), "image_text")
 
     def _config(self, vocabulary: int, placeholder: int) -> LlavaConfig:
         vision_layers, vision_width, vision_heads = self.vision
         layers, width, heads = self.words
+        side, patch = self.sizes()
         seen = CLIPVisionConfig(
-            image_size=self.image_size,
-            patch_size=self.patch_size,
+            image_size=side,
+            patch_size=patch,
             hidden_size=vision_width,
             intermediate_size=4 * vision_width,
             num_hidden_layers=vision_layers,
