@@ -108,6 +108,7 @@ def keep(folder: Path, finished: Finished, provenance: Mapping[str, Any], explai
     Raises:
         BadInput: nothing was kept.
     """
+    write_json(folder / ACCOUNT, {**finished.plain(), "provenance": dict(provenance)})
     if not finished.rows:
         gone = ", ".join(f"{count:,} {reason}" for reason, count in finished.dropped.items())
         raise BadInput(str(folder), f"no row left of {finished.candidates:,} ({gone})", remedy="use milder filters")
@@ -116,7 +117,6 @@ def keep(folder: Path, finished: Finished, provenance: Mapping[str, Any], explai
     written = BytesIO()
     pq.write_table(pa.Table.from_pylist(rows), written, compression="zstd", write_page_checksum=True)
     write_bytes(folder / DATA, written.getvalue())
-    write_json(folder / ACCOUNT, {**finished.plain(), "provenance": dict(provenance)})
     return folder / DATA
 
 

@@ -170,8 +170,8 @@ def test_gsm8k_without_its_calculator(tmp_path, tokenizer):
     data = rationale(GSM8K(str(path)), form="single")
     data.prepare(tokenizer)
     assert learnt(data, tokenizer) == [("How many?\n", "He has 2+2 = 4.\n#### 1,004<|endoftext|>")]
+    path.write_bytes(gzip.compress(json.dumps({"question": "x", "answer": "y"}).encode()))
     with pytest.raises(BadInput, match="an answer without ####"):
-        path.write_bytes(gzip.compress(json.dumps({"question": "x", "answer": "y"}).encode()))
         rationale(GSM8K(str(path))).prepare(tokenizer)
 
 
