@@ -39,7 +39,7 @@ class Buffer:
             one = [getattr(text, part) for text in self.texts]
             told[part], told[f"{part}_lengths"] = torch.cat(one), torch.tensor([len(tensor) for tensor in one])
         told["same"] = [text.told is text.prompt for text in self.texts]
-        plain = {name: [getattr(text, name) for text in self.texts] for name in ("writer", "domain", "ended")}
+        plain = {name: [getattr(text, name) for text in self.texts] for name in ("writer", "domain", "ended", "weight")}
         return told | plain
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -47,6 +47,6 @@ class Buffer:
         if not state:
             return
         parts = [state[part].split(state[f"{part}_lengths"].tolist()) for part in PARTS]
-        plain = (state[name] for name in ("same", "writer", "domain", "ended"))
+        plain = (state[name] for name in ("same", "writer", "domain", "ended", "weight"))
         for prompt, told, tokens, behaviour, same, *rest in zip(*parts, *plain, strict=True):
             self.texts.append(Text(prompt, prompt if same else told, tokens, behaviour, *rest))

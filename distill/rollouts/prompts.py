@@ -40,6 +40,7 @@ def _samples(batch: Batch, prompt_length: int) -> Iterator[Text]:
     own, told = _Side(batch.inputs, batch.positions), _Side(batch.teacher_inputs, batch.teacher_positions)
     same = batch.teacher_inputs is batch.inputs or _equal(own, told)
     targets, domains = batch.targets.cpu(), batch.domains or ("",) * len(batch.samples)
+    weights = None if batch.weights is None else batch.weights.cpu()
     bounds = torch.searchsorted(batch.owners.cpu(), torch.arange(len(batch.samples) + 1))
     for domain, start, stop in zip(domains, bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         if start == stop:
@@ -51,7 +52,8 @@ def _samples(batch: Batch, prompt_length: int) -> Iterator[Text]:
         elif int(positions[0]) == own.begin(start):
             start += min(prompt_length, max((stop - start + 1) // 2, 1)) - 1
         prompt = own.upto(start)
-        yield Text(prompt, prompt if same else told.upto(start), targets[start:stop], domain=domain)
+        weight = 1.0 if weights is None else float(weights[start])
+        yield Text(prompt, prompt if same else told.upto(start), targets[start:stop], domain=domain, weight=weight)
 
 
 def _equal(own: "_Side", told: "_Side") -> bool:

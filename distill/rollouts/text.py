@@ -32,6 +32,7 @@ class Text:
         writer: DATA, STUDENT or TEACHER.
         domain: where its prompt is from.
         ended: the writer ended it; else it was cut.
+        weight: of each of its tokens in every loss, as the data weighs its prompt.
     """
 
     prompt: Tensor
@@ -41,6 +42,7 @@ class Text:
     writer: int = DATA
     domain: str = ""
     ended: bool = True
+    weight: float = 1.0
 
 
 def laid(texts: Sequence[Text], padding: int, device: torch.device) -> Batch:
@@ -55,6 +57,7 @@ def laid(texts: Sequence[Text], padding: int, device: torch.device) -> Batch:
         "writers": torch.tensor([text.writer for text in texts])[owners],
         "behaviour": torch.cat([text.behaviour if text.writer else nobody[: len(text.tokens)] for text in texts]),
     }
+    weights = torch.tensor([text.weight for text in texts])[owners]
     return Batch(
         inputs=inputs,
         teacher_inputs=told[0],
@@ -65,6 +68,7 @@ def laid(texts: Sequence[Text], padding: int, device: torch.device) -> Batch:
         samples=tuple(_hash(text) for text in texts),
         domains=tuple(text.domain for text in texts),
         labels=labels,
+        weights=None if (weights == 1).all() else weights,
     ).to(device)
 
 

@@ -86,3 +86,12 @@ def test_what_is_no_text_of_a_decoder_is_refused():
     none = torch.zeros(0, dtype=torch.long)
     with pytest.raises(BadInput, match="another tokenizer"):
         begun(replace(batch, spans=Spans(none, none, none, none, none, none, 0)), 4)
+
+
+def test_a_text_weighs_what_its_prompt_weighed():
+    batch = answers()
+    weighed = replace(batch, weights=torch.tensor([0.5, 2.0])[batch.owners])
+    again = laid(begun(weighed, 8), 0, torch.device("cpu"))
+    assert again.weights is not None
+    assert torch.equal(again.weights, torch.tensor([0.5, 2.0])[again.owners])
+    assert laid(begun(batch, 8), 0, torch.device("cpu")).weights is None

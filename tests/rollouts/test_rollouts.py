@@ -124,6 +124,7 @@ def test_a_buffer_forgets_the_oldest_and_comes_back_from_a_checkpoint(models, me
         assert torch.equal(one.behaviour, other.behaviour)
         assert other.told is other.prompt
         assert (one.writer, one.domain, one.ended) == (other.writer, other.domain, other.ended)
+        assert one.weight == other.weight
     drawn = [buffer.draw(5, torch.Generator().manual_seed(4)), back.draw(5, torch.Generator().manual_seed(4))]
     assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(*drawn, strict=True))
     assert len(back.draw(20, torch.Generator().manual_seed(0))) == 20
