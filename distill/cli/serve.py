@@ -19,7 +19,6 @@ from distill.ranges import Natural
 
 if TYPE_CHECKING:
     from distill.serving.server import Server
-    from distill.teachers.teacher import Teacher
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,6 @@ class Settings:
     name: str
     wheel: str | None
     paths: Paths
-    teacher: "Teacher"
 
 
 def run(arguments: Arguments) -> int:
