@@ -14,9 +14,10 @@ so many steps through Lightning and the distiller, optimiser included, on one th
 - GKD-like: live without the one pass: a bare loop with whole logits of both models, softmax and divergence by autograd,
   as the usual trainers have it. It has no callbacks, logs nothing, and computes the same loss.
 
-CPU seconds of the process, making of models left out; median of the rounds. Values are random: time does not depend on
-them. At the end the students of live and lockstep are compared bit for bit. Left out on purpose: several processes at a
-time; each variant would use them alike, but for lockstep, which holds eight students where the others hold one.
+CPU seconds of the process from the end of the first step to the end of the last, so that what is made once (models, the
+optimiser's state, a store's head) is left out; median of the rounds. Values are random: time does not depend on them. At
+the end the students of live and lockstep are compared bit for bit. Left out on purpose: several processes at a time; each
+variant would use them alike, but for lockstep, which holds eight students where the others hold one.
 """
 
 import argparse
@@ -27,7 +28,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -169,52 +170,72 @@ def _shared(scene: Scene) -> int:
     return min(scene.teacher.vocabulary, scene.setting.vocabulary)
 
 
-def fit(scene: Scene, module: Distiller) -> None:
+class Clock(pl.Callback):
+    """CPU seconds at the end of every step."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def tick(self) -> None:
+        self.ends.append(time.process_time())
+
+    def on_train_batch_end(self, *_) -> None:
+        self.tick()
+
+
+def fit(scene: Scene, module: Distiller, clock: Clock) -> None:
     off = ("enable_progress_bar", "enable_model_summary", "enable_checkpointing", "use_distributed_sampler", "logger")
     plain = {"accelerator": "cpu", "max_epochs": -1, "limit_val_batches": 0, "num_sanity_val_steps": 0}
-    trainer = pl.Trainer(**plain, **dict.fromkeys(off, False), max_steps=len(scene.text), gradient_clip_val=1.0)
+    plain |= {"max_steps": len(scene.text), "gradient_clip_val": 1.0, "callbacks": [clock]}
+    trainer = pl.Trainer(**plain, **dict.fromkeys(off, False))
     trainer.fit(module, train_dataloaders=DataLoader(scene.text, batch_size=None))  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------------------------------------------- the variants
 
 
-def live(scene: Scene, place: Path) -> Callable[[], list[Distiller]]:
+Go = Callable[[], float]
+
+
+def live(scene: Scene, place: Path) -> tuple[list[Distiller], Go]:
     made = modules(scene, iter([scene.teacher] * len(GRID)))
-    return partial(_in_turn, scene, made)
+    return made, partial(_in_turn, scene, made)
 
 
-def stored(scene: Scene, place: Path) -> Callable[[], list[Distiller]]:
+def stored(scene: Scene, place: Path) -> tuple[list[Distiller], Go]:
     made = modules(scene, iter([Stored(scene.teacher, KeptStates("float16"), str(place)) for _ in GRID]))
-    return partial(_in_turn, scene, made)
+    return made, partial(_in_turn, scene, made)
 
 
-def lockstep(scene: Scene, place: Path) -> Callable[[], list[Distiller]]:
+def lockstep(scene: Scene, place: Path) -> tuple[list[Distiller], Go]:
     together = Together(scene.teacher, len(GRID))
     made = modules(scene, iter(together.seats))
 
-    def one(module: Distiller, seat) -> None:
+    def one(module: Distiller, seat, clock: Clock) -> None:
         with seat.taken():
-            fit(scene, module)
+            fit(scene, module, clock)
 
-    def go() -> list[Distiller]:
-        threads = [threading.Thread(target=one, args=pair) for pair in zip(made, together.seats, strict=True)]
+    def go() -> float:
+        clocks = [Clock() for _ in made]
+        threads = [threading.Thread(target=one, args=parts) for parts in zip(made, together.seats, clocks, strict=True)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return made
+        return max(clock.ends[-1] for clock in clocks) - max(clock.ends[0] for clock in clocks)
 
-    return go
+    return made, go
 
 
-def usual(scene: Scene, place: Path) -> Callable[[], list[Distiller]]:
+def usual(scene: Scene, place: Path) -> tuple[list[Distiller], Go]:
     made = modules(scene, iter([scene.teacher] * len(GRID)))
     teacher = scene.teacher.model
     assert teacher is not None
 
-    def go() -> list[Distiller]:
+    def go() -> float:
+        clocks = []
         for module, (temperature, weight) in zip(made, GRID, strict=True):
+            clocks.append(clock := Clock())
             module.student.train()
             optimiser, schedule = AdamW(1e-3).build(module.student.named_parameters(), len(scene.text))
             for batch in scene.text:
@@ -223,9 +244,10 @@ def usual(scene: Scene, place: Path) -> Callable[[], list[Distiller]]:
                 optimiser.step()
                 schedule.step()
                 optimiser.zero_grad()
-        return made
+                clock.tick()
+        return sum(clock.ends[-1] - clock.ends[0] for clock in clocks)
 
-    return go
+    return made, go
 
 
 def _usual_loss(student: PreTrainedModel, teacher: PreTrainedModel, batch: Batch, t: float, weight: float) -> Tensor:
@@ -237,10 +259,11 @@ def _usual_loss(student: PreTrainedModel, teacher: PreTrainedModel, batch: Batch
     return weight * kd + (1 - weight) * cross_entropy(logits[batch.positions], batch.targets)
 
 
-def _in_turn(scene: Scene, made: list[Distiller]) -> list[Distiller]:
-    for module in made:
-        fit(scene, module)
-    return made
+def _in_turn(scene: Scene, made: list[Distiller]) -> float:
+    clocks = [Clock() for _ in made]
+    for module, clock in zip(made, clocks, strict=True):
+        fit(scene, module, clock)
+    return sum(clock.ends[-1] - clock.ends[0] for clock in clocks)
 
 
 VARIANTS = {"live": live, "stored": stored, "lockstep": lockstep, "GKD-like": usual}
@@ -248,10 +271,8 @@ VARIANTS = {"live": live, "stored": stored, "lockstep": lockstep, "GKD-like": us
 
 def measure(scene: Scene, name: str, place: Path) -> float:
     """CPU seconds of one sweep; its teacher's passes and, of the first, its students are kept."""
-    go, before = VARIANTS[name](scene, place), scene.teacher.passes
-    begun = time.process_time()
-    made = go()
-    seconds = time.process_time() - begun
+    (made, go), before = VARIANTS[name](scene, place), scene.teacher.passes
+    seconds = go()
     scene.passes[name] = scene.teacher.passes - before or len(GRID) * len(scene.text)  # the bare loop counts none
     if name in ("live", "lockstep"):
         scene.trained.setdefault(name, [module.student.state_dict() for module in made])
@@ -261,21 +282,25 @@ def measure(scene: Scene, name: str, place: Path) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--setting", choices=tuple(SETTINGS), default="quickstart")
-    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--rows", type=int, help="of a step, 64 tokens each; the setting's own if not given")
+    parser.add_argument("--steps", type=int, default=8, help="of each run, the first one untimed")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--without-usual", action="store_true", help="leave out the GKD-like loop, the dearest")
     parser.add_argument("--json", type=Path, help="append the rows to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as place:
-        shown = scene(SETTINGS[options.setting], options.steps, place)
+        setting = SETTINGS[options.setting]
+        shown = scene(replace(setting, rows=options.rows or setting.rows), options.steps, place)
         sizes = [sum(p.numel() for p in model.parameters()) / 1e6 for model in (shown.teacher.model, shown.student)]  # type: ignore[union-attr]
         tokens = shown.text[0].tokens
         print(f"{options.setting}: teacher {sizes[0]:.2f}M, student {sizes[1]:.2f}M, {tokens} tokens a step, 8 runs")
-        seconds: dict[str, list[float]] = {name: [] for name in VARIANTS}
+        chosen = [name for name in VARIANTS if name != "GKD-like" or not options.without_usual]
+        seconds: dict[str, list[float]] = {name: [] for name in chosen}
         for turn in range(options.rounds):
-            for name in VARIANTS:
+            for name in chosen:
                 seconds[name].append(measure(shown, name, Path(place) / str(turn)))
         _tell(shown, seconds, options)
 
@@ -283,17 +308,18 @@ def main() -> None:
 def _tell(shown: Scene, seconds: dict[str, list[float]], options: argparse.Namespace) -> None:
     middle = {name: median(values) for name, values in seconds.items()}
     print(f"load {os.getloadavg()[0]:.1f}; {options.rounds} rounds of {options.steps} steps")
-    print(f"{'':<10}{'CPU s':>9}{'passes':>8}{'a step':>8}{'× live':>8}{'× GKD':>8}")
+    bases = [base for base in ("live", "GKD-like") if base in middle]
+    print(f"{'':<10}{'CPU s':>9}{'passes':>8}{'a step':>8}" + "".join(f"{'× ' + base:>11}" for base in bases))
     for name, value in middle.items():
-        faster = [middle[base] / value for base in ("live", "GKD-like")]
+        faster = "".join(f"{middle[base] / value:>11.2f}" for base in bases)
         passes = shown.passes[name]
-        print(f"{name:<10}{value:>9.2f}{passes:>8}{passes / options.steps:>8.2g}{faster[0]:>8.2f}{faster[1]:>8.2f}")
+        print(f"{name:<10}{value:>9.2f}{passes:>8}{passes / options.steps:>8.2g}{faster}")
         if options.json:
             append(options.json, [Row(f"sweep, {options.setting}", name, value, "s", "test", options.steps, 0)])
     for name, wanted in TARGETS.items():
-        told = [middle[base] / middle[name] for base in ("live", "GKD-like")]
-        said = ["met" if value >= wanted else "missed" for value in told]
-        print(f"{name} ≥ {wanted} ×: {told[0]:.2f} of live {said[0]}, {told[1]:.2f} of GKD-like {said[1]}")
+        ratios = {base: middle[base] / middle[name] for base in bases}
+        said = [f"{ratio:.2f} of {base} {'met' if ratio >= wanted else 'missed'}" for base, ratio in ratios.items()]
+        print(f"{name} ≥ {wanted} ×: {', '.join(said)}")
     pairs = zip(shown.trained["live"], shown.trained["lockstep"], strict=True)
     same = all(torch.equal(one[key], other[key]) for one, other in pairs for key in one)
     print("students of lockstep and live: " + ("the same bits" if same else "DIFFERENT"))
