@@ -14,10 +14,10 @@ so many steps through Lightning and the distiller, optimiser included, on one th
 - GKD-like: live without the one pass: a bare loop with whole logits of both models, softmax and divergence by autograd,
   as the usual trainers have it. It has no callbacks, logs nothing, and computes the same loss.
 
-CPU seconds of the process from the end of the first step to the end of the last, so that what is made once (models, the
-optimiser's state, a store's head) is left out; median of the rounds. Values are random: time does not depend on them. At
-the end the students of live and lockstep are compared bit for bit. Left out on purpose: several processes at a time; each
-variant would use them alike, but for lockstep, which holds eight students where the others hold one.
+CPU seconds of the process from the end of the first step to the end of the last, so that what is made once (models,
+the optimiser's state, a store's head) is left out; median of the rounds. Values are random: time does not depend on
+them. At the end the students of live and lockstep are compared bit for bit. Left out on purpose: several processes at a
+time; each variant would use them alike, but for lockstep, which holds eight students where the others hold one.
 """
 
 import argparse
