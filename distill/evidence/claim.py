@@ -142,7 +142,7 @@ def read(folder: Path) -> Claim | None:
         )
     except (ValueError, KeyError, TypeError) as problem:
         reason = f"{problem} is missing" if isinstance(problem, KeyError) else str(problem)
-        raise BadInput(str(path), reason, remedy="CONTRIBUTING.md tells what a claim holds") from None
+        raise BadInput(str(path), reason, remedy="docs/experiments.md tells what a claim holds") from None
 
 
 def _table(told: Mapping[str, Any]) -> Told:
