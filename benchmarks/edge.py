@@ -10,6 +10,7 @@ in the same minutes), nothing is typed by hand. The conversation is recorded fro
 """
 
 import argparse
+import json
 import os
 import pty
 import re
@@ -60,7 +61,7 @@ def main() -> None:
     distill("export", str(run), f"export={EXPORT}", "licence=apache-2.0", *RECHECK, *words.more)
     talk = recorded("chat", str(place), "new_tokens=12", "top=3")
     subjects = told_by(place)
-    blocks = {"table": table(subjects), "chat": session(talk, place)}
+    blocks = {"table": f"{made(run)}\n\n{table(subjects)}", "chat": session(talk, place)}
     if words.run is None or words.docs:
         PICTURE.write_text(picture(subjects), encoding="utf-8")
         PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8"), blocks), encoding="utf-8")
@@ -96,6 +97,12 @@ def recorded(*words: str) -> str:
     if done.wait():
         sys.exit(done.returncode)
     return shown.replace("\r\n", "\n")
+
+
+def made(run: Path) -> str:
+    """Which run it is, from its own provenance."""
+    told = json.loads((run / "provenance.json").read_text(encoding="utf-8"))
+    return f"The run: `{shlex.join(['distill', *told['command'][1:]])}`."
 
 
 def told_by(place: Path) -> dict[str, Mapping[str, Row]]:
@@ -148,7 +155,7 @@ def picture(subjects: Mapping[str, Mapping[str, Row]]) -> str:
     for name, size, bits, speed in points:
         x, y = at(size, bits)
         radius = 5 + 17 * (speed / fastest) ** 0.5
-        label = f"{escape(name)}: {size:,.0f} MB, {bits:.3f} bits a byte, {speed:,.1f} tokens/s"
+        label = f"{escape(name)}: {size:,.3g} MB, {bits:.3f} bits a byte, {speed:,.1f} tokens/s"
         marks.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="#3b6ea8" fill-opacity="0.55"/>')
         side = f'text-anchor="end" x="{x - radius - 4:.1f}"' if x > 380 else f'x="{x + radius + 4:.1f}"'
         marks.append(f'<text {side} y="{y + 4:.1f}">{label}</text>')
