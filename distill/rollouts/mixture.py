@@ -9,6 +9,7 @@ from distill.ranges import Fraction
 from distill.rollouts.chance import chance
 from distill.rollouts.language import Language
 from distill.rollouts.rollout import Rollout, Teaching
+from distill.rollouts.text import evened
 from distill.types import Batch, Moment, Outputs, Signal
 
 if TYPE_CHECKING:
@@ -30,13 +31,22 @@ class Mixture(Rollout):
         rest: usually the data.
         fraction: λ at the first step.
         until: λ at the last step; null: it stays.
+        by_text: every text counts alike, as in the paper; else every token does.
     """
 
     writes: ClassVar[bool] = True
 
-    def __init__(self, writer: Rollout, rest: Rollout, fraction: Fraction = 0.5, until: Fraction | None = None) -> None:
+    def __init__(
+        self,
+        writer: Rollout,
+        rest: Rollout,
+        fraction: Fraction = 0.5,
+        until: Fraction | None = None,
+        by_text: bool = False,
+    ) -> None:
         self.writer, self.rest = writer, rest
         self.fraction, self.until = fraction, fraction if until is None else until
+        self.by_text = by_text
         self._now, self._last = fraction, rest
 
     @property
@@ -51,7 +61,8 @@ class Mixture(Rollout):
         self._now = self.fraction + (self.until - self.fraction) * moment.progress
         drawn = torch.rand((), dtype=torch.float64, generator=chance("mixture")).item()
         self._last = self.writer if drawn < self._now else self.rest
-        return self._last.roll(batch, student, moment)
+        rolled = self._last.roll(batch, student, moment)
+        return evened(rolled) if self.by_text else rolled
 
     def hear(self, nats_per_token: float) -> None:
         self.writer.hear(nats_per_token)

@@ -7,7 +7,7 @@ by its place, so a padding id that is also the end mark hides nothing.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -70,6 +70,16 @@ def laid(texts: Sequence[Text], padding: int, device: torch.device) -> Batch:
         labels=labels,
         weights=None if (weights == 1).all() else weights,
     ).to(device)
+
+
+def evened(batch: Batch) -> Batch:
+    """The same with every text counting alike, however long it is: what GKD averages.
+
+    Formula: weight of a token of text i = N / (B L_i), so that (1/N) Σ_n is (1/B) Σ_i (1/L_i) Σ_t
+    """
+    lengths = torch.bincount(batch.owners, minlength=len(batch.samples))
+    even = batch.tokens / (len(batch.samples) * lengths[batch.owners].float())
+    return replace(batch, weights=even if batch.weights is None else even * batch.weights)
 
 
 def _rows(prompts: Sequence[Tensor], texts: Sequence[Text], padding: int) -> tuple[dict[str, Tensor], Tensor]:

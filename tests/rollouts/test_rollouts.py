@@ -212,3 +212,13 @@ def test_the_language_of_a_tokenizer_knows_its_ends(tokenizer):
     assert told.ends == {0, 42}
     assert told.banned == frozenset()
     assert list(told.encode("The fox")) == tokenizer("The fox")["input_ids"]
+
+
+def test_by_text_every_text_counts_alike(models, met):
+    student = models[0].eval()
+    even = rolled(met(mixture(fraction=0.0, by_text=True)), student)
+    values = torch.arange(even.tokens, dtype=torch.float32)
+    assert even.weights is not None
+    means = [values[even.owners == owner].mean() for owner in range(len(even.samples))]
+    assert len({len(values[even.owners == owner]) for owner in range(len(even.samples))}) > 1
+    assert torch.allclose((even.weights * values).sum() / even.tokens, torch.stack(means).mean())
