@@ -6,12 +6,14 @@ they are.
 """
 
 import re
+from dataclasses import replace
 
 from distill.data.corpus import Tally
 from distill.data.questions.question import said
 from distill.data.questions.rows import Rows
 from distill.errors import BadInput
 from distill.ranges import Count
+from distill.teachers.author import Writing
 
 
 class Asking:
@@ -24,6 +26,7 @@ class Asking:
         examples: a .jsonl of {question, rationale, answer} for ``{examples}``; null for none.
         example: how each is written.
         most: examples that are shown.
+        stop: what is written from here on is no part of the text: a model that goes on with the next question.
 
     Raises:
         BadInput: the expression is none, or the template wants examples and there are none.
@@ -37,7 +40,9 @@ class Asking:
         examples: str | None = None,
         example: str = "Q: {question}\nA: {rationale} So the answer is {answer}.\n\n",
         most: Count = 4,
+        stop: str | None = None,
     ) -> None:
+        self.stop = stop
         self.template, self.given, self.example = template, given, example
         self.answer = None if answer is None else _expression(answer)
         self.shown = "" if examples is None else self._examples(examples, most)
@@ -49,6 +54,12 @@ class Asking:
         fields = {"question": question, "answer": answer, "wrong": wrong or _other(answer), "examples": self.shown}
         return _filled(self.template, fields)
 
+    def cut(self, writing: Writing) -> Writing:
+        """Without what stands behind ``stop``; its tokens and nats stay those of all that was written."""
+        if self.stop is None or self.stop not in writing.text:
+            return writing
+        return replace(writing, text=writing.text[: writing.text.index(self.stop)].strip(), ended=True)
+
     def read(self, text: str, known: str) -> str:
         """The answer in what came back; "" if nothing was looked for or found."""
         if self.answer is None:
@@ -58,7 +69,7 @@ class Asking:
 
     def told(self) -> list[object]:
         """What decides the words, for a fingerprint."""
-        return [self.template, self.shown]
+        return [self.template, self.shown, self.stop]
 
     def _examples(self, path: str, most: int) -> str:
         rows = list(Rows(path).read(Tally()))[:most]

@@ -64,7 +64,7 @@ def write(
                 asked=prompt.text,
             )
             for prompt, several in zip(some, written, strict=True)
-            for number, one in enumerate(several)
+            for number, one in enumerate(map(asking.cut, several))
         ]
         parts.write(found)
         tokens += sum(one.tokens for one in found)
