@@ -1,6 +1,7 @@
 """The re-check measures what it says, and holds a file to its bound."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from distill.evaluation.agreement import Agreement
 from distill.evaluation.evaluation import Evaluation
 from distill.evaluation.likelihood import Likelihood
 from distill.evaluation.measure import Measured
+from distill.evaluation.subject import Subject
 from distill.export.export import Bound
 from distill.export.huggingface import HuggingFace
 from distill.export.recheck import AGREEMENT, CHANGE, KL, Recheck, hold
@@ -119,3 +121,36 @@ def test_memory_is_asked_of_a_process_of_its_own(exported):
     assert found is not None
     assert found >= np.prod(student.model.get_input_embeddings().weight.shape)
     assert resident("no such format", folder, 8) is None
+
+
+def test_the_teacher_is_told_beside_file_and_student(exported, held_out, tiny_llama, tokenizer, tmp_path):
+    """In the same minutes, on the same text; with no word apart from itself."""
+    export, folder, student = exported(HuggingFace(ANYTHING))
+    for thing in (tiny_llama(width=24, seed=5), tokenizer):
+        thing.save_pretrained(tmp_path / "teacher")
+    teacher = Live(str(tmp_path / "teacher"))
+    beside = Subject("teacher", teacher.model, tokenizer, 300, tmp_path / "teacher")
+    found = Recheck(**QUICK).check(export, folder, "file", student, held_out, teacher, beside=beside)
+    told = values(found.teacher)
+    own = values(Evaluation({"a": Likelihood()}, {}).evaluate([beside], held_out).rows)
+    assert told["bits_per_byte"] == pytest.approx(own["bits_per_byte"], rel=1e-5)
+    assert (told["top1_agreement"], told["kl_to_teacher"]) == (1.0, 0.0)
+    assert told["disk_bytes"] == (tmp_path / "teacher" / "model.safetensors").stat().st_size
+    assert {row.subject for row in found.teacher} == {"teacher"}
+    assert values(found.file)["decode_speedup_to_teacher"] > 0
+    assert values(found.file)["first_token_ms"] > 0
+
+
+def test_only_supervised_tokens_are_compared_and_all_before_them_are_read(exported, held_out):
+    """As of an answer behind its prompt: the same numbers as of these tokens in an evaluation."""
+    export, folder, student = exported(HuggingFace(ANYTHING))
+    late = []
+    for batch in held_out:
+        kept = batch.inputs["position_ids"].flatten()[batch.positions] >= 3
+        parts = {"positions": batch.positions[kept], "targets": batch.targets[kept], "owners": batch.owners[kept]}
+        late.append(replace(batch, **parts, teacher_positions=batch.teacher_positions[kept]))
+    found = Recheck(**QUICK).check(export, folder, "file", student, late)
+    told = values(found.file)
+    assert (told[AGREEMENT], told[KL]) == (1.0, pytest.approx(0.0, abs=1e-9))
+    own = values(Evaluation({"a": Likelihood()}, {}).evaluate([student], late).rows)
+    assert told["nats_per_token"] == pytest.approx(own["nats_per_token"], rel=1e-5)
