@@ -35,7 +35,7 @@ class Ensemble(Teacher):
     Args:
         teachers: by name.
         mean: of what.
-        weights: by teacher's name, divided by their sum; null for equal ones.
+        weights: by teacher's name, divided by their sum, a name that is left out has 0; null for equal ones.
         route: ``likeliest``: each sample's weights are multiplied with the probability that each teacher gives its text
             (the responsibilities of a mixture); ``domain``: the sample's domain chooses, by ``domains``.
         domains: domain -> teacher's name; a domain is the file or folder of ``data.path`` that a document is from. A

@@ -60,7 +60,7 @@ def kinds(teachers):
     }
 
 
-@pytest.mark.parametrize("after", [3, 8])
+@pytest.mark.parametrize("after", [pytest.param(3, marks=pytest.mark.slow), 7])
 @pytest.mark.parametrize("kind", ["ema_self", "at a step", "on a plateau", "several"])
 def test_resumed_is_straight(run, kinds, kind, after):
     straight, expected = run("straight", kinds[kind])
