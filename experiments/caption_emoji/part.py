@@ -1,7 +1,7 @@
 """Noto's emoji as pictures, their names as captions: 1,377 of them, named by people.
 
 Pictures are PNGs inside Debian's ``fonts-noto-color-emoji`` (Apache-2.0), read by fontTools without any shaping; names
-are the package ``emoji``'s (BSD-3). Flags and sequences of several characters are left out: their pictures need shaping.
+are the package ``emoji``'s (BSD-3). Flags and sequences of several characters are left out: they need shaping.
 """
 
 from collections.abc import Iterator
