@@ -1,0 +1,1 @@
+"""MiniLM as a classifier of WordNet's glosses, into two layers."""

