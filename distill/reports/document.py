@@ -107,11 +107,13 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Voices:
-    """What each subject wrote after the same prompt: ``(prompt, ((subject, label, text), …))``."""
+    """What each subject wrote after the same prompt: ``(prompt, ((subject, label, text), …))``; and for each prompt the
+    picture that was shown with it (a ``data:`` address), empty for none."""
 
     kind: ClassVar[str] = "voices"
     prompts: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]
     caption: str = ""
+    pictures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Reads only; nothing is guessed. What a run lacks (no config, no metrics yet, a b
 """
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,17 +25,20 @@ SUBJECTS = ("teacher", "student", "control", "control_compute")
 DATA = "data"
 """The subject of rows that count documents, tokens and what was dropped."""
 
+PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]{8,200000}={0,2}")
+
 _SWEEP = "sweep.json"
 _OF_A_RUN = ("config.yaml", "status.json", "provenance.json", rows.METRICS)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A continuation: what ``subject`` wrote after ``prompt``."""
+    """What ``subject`` wrote after ``prompt``, or said of the picture (a ``data:`` address; empty for none)."""
 
     subject: str
     prompt: str
     text: str
+    picture: str = ""
 
 
 @dataclass(frozen=True)
@@ -304,7 +308,7 @@ def _said(
             elif told.get("kind") == "rationale":
                 reasoned.append(_reasoned(told))
             elif "sample" not in told:
-                samples.append(Sample(str(told["subject"]), str(told["prompt"]), str(told["text"])))
+                samples.append(Sample(*(str(told[key]) for key in ("subject", "prompt", "text")), _picture(told)))
         except (ValueError, TypeError, KeyError) as problem:
             problems.append(f"{path}:{number}: not a sample ({problem})")
     return tuple(samples), tuple(passages), tuple(reasoned)
@@ -318,3 +322,9 @@ def _reasoned(told: Mapping[str, Any]) -> Reasoned:
 def _word(told: Mapping[str, Any]) -> Word:
     sides = [tuple((str(text), float(chance)) for text, chance in told[side]) for side in ("teacher", "own")]
     return Word(str(told["text"]), float(told["kl"]), float(told["chance"]), *sides)
+
+
+def _picture(told: Mapping[str, Any]) -> str:
+    """Nothing but a PNG that lies in the page itself is ever shown."""
+    found = str(told.get("picture", ""))
+    return found if PICTURE.fullmatch(found) else ""
