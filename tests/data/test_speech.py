@@ -146,3 +146,22 @@ def test_the_normaliser_knows_numbers_and_contractions():
     assert normalised("Please press TWENTY-one, don't wait!") == normalised("please press 21 do not wait")
     assert word_errors(["a b c"], ["a b d"]) == pytest.approx(1 / 3)
     assert word_errors(["anything"], ["..."]) == 0.0
+
+
+def test_a_ctc_student_answers_at_every_frame_and_learns(recordings):
+    from distill.losses.ctc import CTC
+    from distill.students.ctc_encoder import CTCEncoder
+
+    data = made(recordings, family="ctc", tokenizer=Characters())
+    torch.manual_seed(0)
+    model = CTCEncoder(1, 16, 2, mels=8).of(data.task).build(data.prepare())
+    batch, optimizer, values = data.batch(0), torch.optim.Adam(model.parameters(), 1e-2), []
+    for _ in range(8):
+        told = answer(model, batch.inputs, batch.positions)
+        assert told.hidden.shape == (batch.tokens, 16)
+        loss = CTC()(told, None, batch).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        values.append(loss.item())
+    assert values[-1] < 0.7 * values[0]
