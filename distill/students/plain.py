@@ -46,8 +46,3 @@ def _merge(model: PreTrainedModel) -> None:
             owner, _, name = path.rpartition(".")
             setattr(model.get_submodule(owner), name, base)
     vars(model).pop("peft_config", None)
-
-
-def frozen(model: nn.Module) -> bool:
-    """Whether some of its weights are not trained."""
-    return any(not parameter.requires_grad for parameter in model.parameters())

@@ -11,7 +11,7 @@ from distill.students.fake_quant import FakeQuant
 from distill.students.from_scratch import FromScratch
 from distill.students.lora import Lora
 from distill.students.low_rank_head import LowRankHead, halves
-from distill.students.plain import frozen, plain
+from distill.students.plain import plain
 
 IDS = torch.arange(24).view(2, 12)
 
@@ -69,7 +69,7 @@ def test_adapters_begin_at_the_base_and_alone_are_trained(folder, tokenizer):
     base = AutoModelForCausalLM.from_pretrained(folder)
     student = Lora(folder, rank=4).build(tokenizer)
     assert torch.equal(logits(student), logits(base))
-    assert frozen(student)
+    assert any(not parameter.requires_grad for parameter in student.parameters())
     assert all("lora_" in name for name, parameter in student.named_parameters() if parameter.requires_grad)
     assert not [name for name, parameter in student.named_parameters() if "lm_head" in name and parameter.requires_grad]
     assert Lora(folder).shape(300).parameters == base.num_parameters()
