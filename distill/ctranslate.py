@@ -128,7 +128,7 @@ def _config(held: dict[str, np.ndarray], tokenizer: "WhisperTokenizer") -> "Whis
     from transformers import WhisperConfig
 
     vocabulary, width = held["decoder/embeddings/weight"].shape
-    units, end = held["encoder/layer_0/ffn/linear_0/weight"].shape[0], tokenizer.convert_tokens_to_ids(END)
+    units, end = held["encoder/layer_0/ffn/linear_0/weight"].shape[0], tokenizer.get_vocab()[END]
     places = {side: held[f"{side}/position_encodings/encodings"].shape[0] for side in ("encoder", "decoder")}
     return WhisperConfig(
         vocab_size=vocabulary,
@@ -145,7 +145,7 @@ def _config(held: dict[str, np.ndarray], tokenizer: "WhisperTokenizer") -> "Whis
         pad_token_id=end,
         bos_token_id=end,
         eos_token_id=end,
-        decoder_start_token_id=tokenizer.convert_tokens_to_ids(START),
+        decoder_start_token_id=tokenizer.get_vocab()[START],
     )
 
 

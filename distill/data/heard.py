@@ -33,7 +33,7 @@ class Ear:
         """transformers' own, which is saved beside the weights."""
         from transformers import WhisperFeatureExtractor
 
-        made = WhisperFeatureExtractor(feature_size=self.mels)
+        made: Any = WhisperFeatureExtractor(feature_size=self.mels)
         made.n_samples = int(self.window * RATE)
         made.nb_max_frames = made.n_samples // made.hop_length
         made.chunk_length = self.window

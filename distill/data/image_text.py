@@ -29,7 +29,7 @@ from distill.data.prepared import SplitName
 from distill.data.source import Gathered, Item, Source, gathered
 from distill.data.split import OUTSIDE_SHARE, split_by_hash
 from distill.data.tokenizer import TrainedBPE, fingerprint
-from distill.data.views import Pictures, Shown, View, view_of
+from distill.data.views import Layout, Pictures, Shown, View, view_of
 from distill.errors import BadInput
 from distill.folders import load_config
 from distill.ranges import Count, Fraction, Natural, Share
@@ -125,7 +125,8 @@ class ImageTextData(DataModule):
         elif name is not None:
             source = Hub(name, image_field, named, split, subset, self.cache)
         assert source is not None
-        self.source, self.layout, self.image_size, self.patch_size = source, layout, image_size, patch_size
+        self.source, self.image_size, self.patch_size = source, image_size, patch_size
+        self.layout: Layout = layout
         self.template, self.recipe, self.share, self.fractions = template, tokenizer, share, (validation, test)
         self.sequence_length, self.batch_size, self.seed, self.workers = sequence_length, batch_size, seed, workers
         self.evaluation_tokens = evaluation_tokens

@@ -159,7 +159,8 @@ def _pixels(content: bytes | Path, side: int, mean: tuple[float, ...], std: tupl
     whole = Pictures()(content if isinstance(content, bytes) else content.read_bytes())
     sized = whole if whole.size == (side, side) else whole.resize((side, side), Image.Resampling.BILINEAR)
     values = np.asarray(sized, dtype=np.float32) / 255  # (side, side, 3)
-    return torch.from_numpy(((values - np.float32(mean)) / np.float32(std)).transpose(2, 0, 1).copy())
+    centre, spread = (np.asarray(one, dtype=np.float32) for one in (mean, std))
+    return torch.from_numpy(((values - centre) / spread).transpose(2, 0, 1).copy())
 
 
 def view_of(config: Any, placeholder: int, padding: int, normal: tuple[Any, Any] = (HALF, HALF)) -> View:

@@ -171,6 +171,6 @@ def _scores(said: Sequence[str], samples: Sequence[Uttered], teacher: Sequence[s
 
 def _rate(name: str, said: Sequence[str], references: Sequence[str]) -> Measured:
     def of(drawn: np.ndarray) -> float:
-        return word_errors([said[i] for i in drawn], [references[i] for i in drawn])
+        return word_errors([said[int(i)] for i in drawn], [references[int(i)] for i in drawn])
 
     return Measured(name, word_errors(said, references), "fraction", len(said), *resampled(len(said), of, 100))

@@ -125,8 +125,7 @@ class Llava(Student):
             eos_token_id=None,
             pad_token_id=None,
         )
-        return LlavaConfig(
-            initializer_range=width**-0.5,
+        made = LlavaConfig(
             vision_config=seen,
             text_config=words,
             image_token_index=placeholder,
@@ -134,3 +133,5 @@ class Llava(Student):
             vision_feature_select_strategy="default",
             tie_word_embeddings=False,
         )
+        made.update({"initializer_range": width**-0.5})  # of the projector
+        return made

@@ -8,6 +8,7 @@ from typing import ClassVar
 from transformers import (
     AutoModelForImageTextToText,
     GPT2Config,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     VisionEncoderDecoderConfig,
@@ -65,7 +66,7 @@ class VisionDecoder(Student):
     def shape(self, vocabulary: int) -> ModelShape:
         return shape(self._config(vocabulary), "image_text")
 
-    def _config(self, vocabulary: int) -> VisionEncoderDecoderConfig:
+    def _config(self, vocabulary: int) -> PreTrainedConfig:
         side, patch = self.task.picture or (None, None)
         side, patch = self.image_size or side, self.patch_size or patch
         if side is None or patch is None or side % patch:
@@ -92,7 +93,6 @@ class VisionDecoder(Student):
             embd_pdrop=0.0,
             attn_pdrop=0.0,
             add_cross_attention=True,
-            is_decoder=True,
             initializer_range=self.width**-0.5,
             bos_token_id=None,
             eos_token_id=None,
