@@ -97,6 +97,10 @@ BOUNDS = [
 ]
 
 
+def named(kind):
+    return "-".join([type(kind).__name__, *map(str, kind.told.values())])
+
+
 @pytest.mark.parametrize(("kind", "temperature", "bound"), BOUNDS, ids=lambda x: str(getattr(x, "told", x)))
 def test_a_run_from_the_store_is_the_live_run(folder, tiny_llama, tmp_path, kind, temperature, bound):
     """Losses within the bound of each dtype; float32 gives the same weights, bit for bit, on the same batches."""
@@ -224,7 +228,7 @@ DTYPES: list = [KeptStates("float32"), KeptStates("float16"), KeptStates("bfloat
 STATED = {"float32": 0.0, "float16": 1e-3, "bfloat16": 8e-3, "int8": 4e-3}
 
 
-@pytest.mark.parametrize("kind", [*DTYPES, *OTHER_KINDS, KeptLayers(), KeptLogits("float32")], ids=str)
+@pytest.mark.parametrize("kind", [*DTYPES, *OTHER_KINDS, KeptLayers(), KeptLogits("float32")], ids=named)
 def test_asked_again_the_teacher_says_the_same(folder, tmp_path, kind):
     """A thousand tokens: within the stated bound of the dtype in the same batches, float32 exactly."""
     teacher = Stored(Live(folder), kind, str(tmp_path))
