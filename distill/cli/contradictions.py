@@ -39,6 +39,7 @@ def contradictions(config: dict[str, Any], origin: Callable[[str], str]) -> list
         _unkeepable,
         _unread_words,
         _unwritten,
+        _other_data,
         _kept_writing,
     )
     return [problem for check in checks for problem in check(config, origin)]
@@ -158,6 +159,17 @@ def _unwritten(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator
             reason = f"{part.name} is about text that models write, and this rollout writes none"
             other = "pairs" if part.name == "ContrastivePairs" else "student"
             yield BadInput(f"{origin(key)} {key}", reason, remedy=f"write rollout={other}")
+
+
+def _other_data(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
+    """A loss about what other data has: frames without labels, pictures."""
+    data = part_of(config.get("data"))
+    for key, loss in nodes(config.get("objective"), "objective"):
+        part = part_of(loss)
+        wanted = attribute(part, "of_data") if part is not None else None
+        if data is not None and part is not None and wanted is not None and wanted != data.name:
+            reason = f"{part.name} is about what only {wanted} has, and this data is {data.name}"
+            yield BadInput(f"{origin(key)} {key}", reason, remedy="choose another loss (distill list losses)")
 
 
 def _unkeepable(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:

@@ -18,10 +18,10 @@ class CTC(StateLoss):
     """Minus the log-probability of all ways in which the frames can spell the label sequence.
 
     Formula: −log Σ over alignments π of the labels: Π_t q_t(π_t), spread evenly over the sample's frames
-    Source: Graves, Fernández, Gomez, Schmidhuber 2006, Connectionist Temporal Classification,
-        https://doi.org/10.1145/1143844.1143891; computed by ``torch.nn.functional.ctc_loss``.
+    Source: Graves, A., Fernández, S., Gomez, F. & Schmidhuber, J. (2006). Connectionist Temporal Classification:
+        Labelling Unsegmented Sequence Data with Recurrent Neural Networks. ICML 2006
 
-    A sound with fewer frames than its labels need cannot spell them: such a sample counts nothing, as torch's
+    Computed by ``torch.nn.functional.ctc_loss``. A sound with fewer frames than its labels need cannot spell them: such a sample counts nothing, as torch's
     ``zero_infinity`` has it.
 
     Args:
@@ -32,6 +32,7 @@ class CTC(StateLoss):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    of_data: ClassVar[str] = "SpeechData"
 
     def forward(self, outputs: Outputs, signal: Signal | None, batch: Batch) -> Tensor:
         if "sequences" not in batch.labels:

@@ -33,6 +33,7 @@ class VisualRelation(Compared):
 
     unit = "1/token"
     needs: ClassVar[frozenset[str]] = frozenset({"hidden", "layers"})
+    of_data: ClassVar[str] = "ImageTextData"
 
     def __init__(
         self,

@@ -1,0 +1,13 @@
+"""A loss about what other data has is refused before anything is read."""
+
+import pytest
+
+from distill.cli.arguments import parse
+from distill.cli.compose import compose
+from distill.errors import BadInput
+
+
+@pytest.mark.parametrize(("loss", "data"), [("ctc", "SpeechData"), ("visual_relation", "ImageTextData")])
+def test_refused_on_text(loss, data):
+    with pytest.raises(BadInput, match=f"about what only {data} has, and this data is TextData"):
+        compose(parse(["train", f"loss@objective.losses.kd={loss}", "teacher=nursery"]))
