@@ -17,8 +17,8 @@ def readers(config: Mapping[str, Any]) -> list[str]:
 
 
 def opened(node: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """The node of a student or a teacher, eager if a loss of the config reads its attention weights; of one that is made
-    around another, the inner one."""
+    """The node of a student or a teacher, eager if a loss of the config reads its attention weights; of one that
+    is made around another, the inner one."""
     if isinstance(node.get("source"), Mapping) and "signal" not in node:
         return {**node, "source": opened(node["source"], config)}
     definition = part_of(node)

@@ -164,12 +164,13 @@ def _unwritten(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator
 def _other_data(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
     """A loss about what other data has: frames without labels, pictures."""
     data = part_of(config.get("data"))
+    kind = attribute(data, "kind") if data is not None else None
     for key, loss in nodes(config.get("objective"), "objective"):
         part = part_of(loss)
         wanted = attribute(part, "of_data") if part is not None else None
-        if data is not None and part is not None and wanted is not None and wanted != data.name:
-            reason = f"{part.name} is about what only {wanted} has, and this data is {data.name}"
-            yield BadInput(f"{origin(key)} {key}", reason, remedy="choose another loss (distill list losses)")
+        if part is not None and kind is not None and wanted not in (None, kind):
+            reason = f"{part.name} is about what data={wanted} has, and this data is {kind}"
+            yield BadInput(f"{origin(key)} {key}", reason, remedy=f"write data={wanted}")
 
 
 def _unkeepable(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:

@@ -26,7 +26,7 @@ LEAST = 1e-2
 class ContrastivePairs(StateLoss):
     """Skewed forward KL on the teacher's texts, skewed reverse KL on the student's (DistiLLM-2).
 
-    Formula: (1 − β/2) KL(p ‖ α p + (1 − α) q) on y ~ p, (β/2) KL(q ‖ (1 − α) p + α q) on y ~ q; β from 1 to ``until``;
+    Formula: (1 − β/2) KL(p ‖ α p + (1 − α) q) on y ~ p, (β/2) KL(q ‖ (1 − α) p + α q) on y ~ q; β grows from 1;
         with the curriculum, of each text α = clip(1 − (1 − α₀) m / |p(y) − q(y)|, 0.01, α₀), m their mean
     Source: Ko et al. (2025). DistiLLM-2: A Contrastive Approach Boosts the Distillation of LLMs. arXiv:2503.07067
 

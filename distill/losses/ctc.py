@@ -21,8 +21,8 @@ class CTC(StateLoss):
     Source: Graves, A., Fernández, S., Gomez, F. & Schmidhuber, J. (2006). Connectionist Temporal Classification:
         Labelling Unsegmented Sequence Data with Recurrent Neural Networks. ICML 2006
 
-    Computed by ``torch.nn.functional.ctc_loss``. A sound with fewer frames than its labels need cannot spell them: such a sample counts nothing, as torch's
-    ``zero_infinity`` has it.
+    Computed by ``torch.nn.functional.ctc_loss``. A sound with fewer frames than its labels need cannot spell them: such
+    a sample counts nothing, as torch's ``zero_infinity`` has it.
 
     Args:
         weight: in the objective's total.
@@ -32,7 +32,7 @@ class CTC(StateLoss):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
-    of_data: ClassVar[str] = "SpeechData"
+    of_data: ClassVar[str] = "speech"
 
     def forward(self, outputs: Outputs, signal: Signal | None, batch: Batch) -> Tensor:
         if "sequences" not in batch.labels:

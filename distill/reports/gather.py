@@ -291,9 +291,7 @@ def _mapping(path: Path, parse: Any, problems: list[str]) -> Mapping[str, Any]:
     return {}
 
 
-def _said(
-    path: Path, problems: list[str]
-) -> tuple[tuple[Sample, ...], tuple[Passage, ...], tuple[Reasoned, ...]]:
+def _said(path: Path, problems: list[str]) -> tuple[tuple[Sample, ...], tuple[Passage, ...], tuple[Reasoned, ...]]:
     """Continuations, passages, and questions with reasons; lines of another kind are for other readers."""
     samples: list[Sample] = []
     passages: list[Passage] = []

@@ -1,1 +1,1 @@
-"""Anshumann et al. 2025: what a cheap store of the teacher's distribution may leave out. The top-K baselines are here."""
+"""Anshumann et al. 2025: what a cheap store of a teacher may leave out. The top-K baselines are here."""

@@ -7,7 +7,7 @@ from distill.cli.compose import compose
 from distill.errors import BadInput
 
 
-@pytest.mark.parametrize(("loss", "data"), [("ctc", "SpeechData"), ("visual_relation", "ImageTextData")])
+@pytest.mark.parametrize(("loss", "data"), [("ctc", "speech"), ("visual_relation", "image_text")])
 def test_refused_on_text(loss, data):
-    with pytest.raises(BadInput, match=f"about what only {data} has, and this data is TextData"):
+    with pytest.raises(BadInput, match=f"this data is text; write data={data}"):
         compose(parse(["train", f"loss@objective.losses.kd={loss}", "teacher=nursery"]))

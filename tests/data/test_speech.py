@@ -100,9 +100,7 @@ def test_pseudo_labels_are_what_the_teacher_writes_and_held_out_text_stays(recor
     assert after["train"] != before["train"]
 
 
-def test_what_strays_too_far_is_dropped_and_counted(
-    recordings, tokenizer, whisper, tmp_path, monkeypatch
-):
+def test_what_strays_too_far_is_dropped_and_counted(recordings, tokenizer, whisper, tmp_path, monkeypatch):
     from distill.data.listening import Listener
 
     data = made(recordings, tokenizer, pseudo_labels=True, word_errors=0.1, cache=str(tmp_path / "cache"))

@@ -46,8 +46,6 @@ def _question(record: Record, rationale: str) -> Question:
         right = choices[record.text("answerKey")]
         text = f"{asked['stem']} {', '.join(choices.values())}?"
     except (KeyError, TypeError) as problem:
-        raise BadInput(
-            record.place, f"no question of CommonsenseQA ({problem})", remedy="check its path"
-        ) from None
+        raise BadInput(record.place, f"no question of CommonsenseQA ({problem})", remedy="check its path") from None
     wrong = next(one for one in choices.values() if one != right)
     return Question(text, right, (rationale,), "cose", wrong)
