@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
+from distill.cached import kept
 from distill.rollouts.choices import Own
 from distill.rollouts.language import Language
 from distill.rollouts.pen import Pen
@@ -75,7 +76,7 @@ def floor(one: PreTrainedModel, given: list[Tensor]) -> int:
     past = None
     for place in range(NEW):
         shown = mask if place == 0 else torch.cat([mask, mask.new_ones(len(given), place)], 1)
-        past = one.base_model(input_ids=ids, attention_mask=shown, past_key_values=past, use_cache=True).past_key_values
+        past = kept(one.base_model(input_ids=ids, attention_mask=shown, **given(one.base_model, past), use_cache=True))
         ids = ids[:, -1:]
     return NEW * len(given)
 

@@ -126,12 +126,18 @@ def _unknown_choice(group: str, value: object, sources: Sources) -> BadInput | N
     return None
 
 
+SHOWN = 12
+"""Choices that a refusal names."""
+
+
 def no_such_choice(place: str, choice: object, options: list[str]) -> BadInput:
     """The refusal that lists what there is."""
     told = [name.rpartition("/")[2] if len(set(name.split("/"))) == 1 else name for name in options]
     close = nearest(str(choice).partition("/")[0] if "/" in str(choice) else str(choice), told)
     meant = f" (did you mean {close}?)" if close else ""
-    return BadInput(place, f"got {choice!r}, expected one of {', '.join(told) or 'nothing: no such group'}{meant}")
+    known = ", ".join(told[:SHOWN]) or "nothing: no such group"
+    more = f" and {len(told) - SHOWN} more (distill list shows all)" if len(told) > SHOWN else ""
+    return BadInput(place, f"got {choice!r}, expected one of {known}{more}{meant}")
 
 
 def _delete(config: DictConfig, key: str) -> None:

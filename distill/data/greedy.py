@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from distill.cached import given, kept
+
 
 @torch.no_grad()
 def greedy(
@@ -49,5 +51,5 @@ def greedy(
         if mask is not None:
             mask = torch.cat([mask, mask.new_ones(rows, 1)], dim=1)
             more = {"attention_mask": mask}
-        seen = model(**{place: token[:, None]}, past_key_values=seen.past_key_values, use_cache=True, **more)
+        seen = model(**{place: token[:, None]}, **given(model, kept(seen)), use_cache=True, **more)
     return found

@@ -22,8 +22,9 @@ def _normaliser() -> Any:
 
 
 def normalised(text: str) -> str:
-    """As it is compared."""
-    return str(_normaliser()(text)).strip()
+    """As it is compared; what holds no letter and no digit is nothing."""
+    told = str(_normaliser()(text)).strip()
+    return told if any(letter.isalnum() for letter in told) else ""
 
 
 def word_errors(texts: Sequence[str], references: Sequence[str]) -> float:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import Cache
 
+from distill.cached import given, kept
 from distill.evaluation.subject import Subject
 from distill.models import head
 
@@ -32,8 +33,8 @@ class Writer:
     @torch.no_grad()
     def scores(self, ids: Tensor) -> Tensor:
         """(B, S) ids that follow those read before -> (B, V) logits of the next one."""
-        told = self.body(input_ids=ids, past_key_values=self.past, use_cache=True)
-        self.past = told.past_key_values
+        told = self.body(input_ids=ids, **given(self.body, self.past), use_cache=True)
+        self.past = kept(told)
         return self.head.logits(told.last_hidden_state[:, -1])
 
 

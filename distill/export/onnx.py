@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
+from distill.cached import given, kept
 from distill.errors import BadInput
 from distill.evaluation.subject import Subject
 from distill.export.export import Bound, Export, Opened
@@ -177,7 +178,7 @@ class _Step(nn.Module):
 
     def forward(self, input_ids: Tensor, past: list[Tensor]) -> tuple[Tensor, ...]:
         cache: Any = DynamicCache(list(zip(past[0::2], past[1::2], strict=True)))
-        told = self.body(input_ids=input_ids, past_key_values=cache, use_cache=True)
+        told = self.body(input_ids=input_ids, **given(self.body, cache), use_cache=True)
         states = told.last_hidden_state if self.thin is None else told.last_hidden_state @ self.thin
         logits = Head(self.weight, self.bias, self.scale, self.softcap).logits(states)
         return logits[..., : self.vocabulary], *(half for layer in cache.layers for half in (layer.keys, layer.values))
@@ -212,7 +213,7 @@ def _past(model: PreTrainedModel) -> tuple[list[str], list[Tensor]]:
     """Names and examples (B, H, P, D / H) of keys and values, read off a real pass; its length is another than S."""
     with torch.no_grad():
         told = model.base_model(input_ids=torch.zeros(2, 5, dtype=torch.long), use_cache=True)
-    layers = told.past_key_values.layers
+    layers = kept(told).layers
     names = [f"{i}.{half}" for i in range(len(layers)) for half in ("key", "value")]
     return names, [half for layer in layers for half in (layer.keys, layer.values)]
 

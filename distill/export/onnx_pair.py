@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
+from distill.cached import given, kept
 from distill.evaluation.subject import Subject
 from distill.export.onnx_runner import MASK
 from distill.probe import probe
@@ -47,11 +48,11 @@ class Decoding(nn.Module):
         told = self.model(
             encoder_outputs=BaseModelOutput(last_hidden_state=states),
             decoder_input_ids=input_ids,
-            past_key_values=EncoderDecoderCache(own, DynamicCache()),
+            **given(self.model, EncoderDecoderCache(own, DynamicCache())),
             use_cache=True,
             **({MASK: mask[0]} if mask else {}),
         )
-        layers = told.past_key_values.self_attention_cache.layers
+        layers = own.layers
         return told.logits[..., : self.vocabulary], *(half for layer in layers for half in (layer.keys, layer.values))
 
 
@@ -112,4 +113,4 @@ def _past(model: PreTrainedModel, states: Tensor, mask: list[Tensor]) -> list[Te
         use_cache=True,
         **({MASK: mask[0]} if mask else {}),
     )
-    return [half for layer in told.past_key_values.self_attention_cache.layers for half in (layer.keys, layer.values)]
+    return [half for layer in kept(told).self_attention_cache.layers for half in (layer.keys, layer.values)]

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from transformers import Cache, PreTrainedModel
 
+from distill.cached import given, kept
 from distill.export.runner import Runner
 from distill.heads import stands_on_body
 from distill.models import head
@@ -36,24 +37,25 @@ class TorchRunner(Runner):
 
     @torch.no_grad()
     def hear(self, inputs: Mapping[str, np.ndarray]) -> None:
-        given = {name: torch.from_numpy(value).to(self.model.device) for name, value in inputs.items()}
+        tensors = {name: torch.from_numpy(value).to(self.model.device) for name, value in inputs.items()}
         if self.encodes:
             model: Any = self.model
-            self.heard = {"encoder_outputs": model.get_encoder()(**given)}
-            given = {name: value for name, value in given.items() if name == "attention_mask"}
-        self.heard |= given
+            self.heard = {"encoder_outputs": model.get_encoder()(**tensors)}
+            tensors = {name: value for name, value in tensors.items() if name == "attention_mask"}
+        self.heard |= tensors
 
     @torch.no_grad()
     def read(self, ids: Sequence[int], last: bool = False) -> np.ndarray:
-        given = torch.tensor([list(ids)], device=self.model.device)  # (1, S)
+        fresh = torch.tensor([list(ids)], device=self.model.device)  # (1, S)
         if not self.encodes and not self.heard and stands_on_body(self.model):
-            told = self.model.base_model(input_ids=given, past_key_values=self.past, use_cache=True)
+            body = self.model.base_model
+            told = body(input_ids=fresh, **given(body, self.past), use_cache=True)
             states = told.last_hidden_state[0]  # (S, D)
             logits = self.head.logits(states[-1:] if last else states)
         else:
             name = "decoder_input_ids" if self.encodes else "input_ids"
-            told = self.model(**{name: given}, **self.heard, past_key_values=self.past, use_cache=True)
+            told = self.model(**{name: fresh}, **self.heard, **given(self.model, self.past), use_cache=True)
             logits = told.logits[0, -1:] if last else told.logits[0]
             self.heard = self.heard if self.encodes else {}
-        self.past = told.past_key_values
+        self.past = kept(told)
         return logits[:, : self.vocabulary].float().cpu().numpy()

@@ -32,7 +32,7 @@ class CTC(StateLoss):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
-    of_data: ClassVar[str] = "speech"
+    of_data: ClassVar[str | None] = "speech"
 
     def forward(self, outputs: Outputs, signal: Signal | None, batch: Batch) -> Tensor:
         if "sequences" not in batch.labels:

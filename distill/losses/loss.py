@@ -35,6 +35,8 @@ class Loss(nn.Module, ABC):
     """
 
     needs: ClassVar[frozenset[str]]
+    of_data: ClassVar[str | None] = None
+    """The kind of data that it is about; None is any."""
     coarser: ClassVar[frozenset[str]] = frozenset()
     unit: str = "nats/token"
 

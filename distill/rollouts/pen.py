@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import Cache, PreTrainedModel
 
+from distill.cached import given, kept
 from distill.models import head
 from distill.rollouts.language import Language
 
@@ -50,8 +51,10 @@ class Pen:
         """What may come after these tokens, after the prompts if None; (b, V), float32 or wider."""
         ids = self.ids if tokens is None else tokens[:, None]
         seen, self.read = self.read, self.read + ids.shape[1]
-        told = self.body(input_ids=ids, past_key_values=self.past, use_cache=True, **self._places(seen, ids.shape[1]))
-        self.past = told.past_key_values
+        told = self.body(
+            input_ids=ids, **given(self.body, self.past), use_cache=True, **self._places(seen, ids.shape[1])
+        )
+        self.past = kept(told)
         logits = self.head.logits(told.last_hidden_state[:, -1])  # (b, V)
         if self.banned.numel():
             logits[:, self.banned] = -torch.inf

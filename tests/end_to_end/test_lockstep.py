@@ -55,7 +55,8 @@ def test_they_are_the_separate_runs(tiny, laboratory, capsys):
     assert main(["lockstep", str(plan.folder.path), *names]) == 0  # what is done is not done again
 
 
-def test_from_a_store_they_are_the_same(tiny, laboratory, capsys):
+def test_from_a_store_they_are_the_same(tiny, laboratory, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DISTILL_CACHE", str(tmp_path))  # where no other test has filled the store
     keys = [word.replace("teacher.recipe", "teacher.source.recipe") for word in tiny[:-7]]
     plan = laid([*keys, "teacher=stored", *GRID, *NO_MORE, f"paths.sweeps={laboratory / 'stored'}"])
     assert main(["lockstep", str(plan.folder.path), *(job.name for job in plan.jobs)]) == 0

@@ -34,10 +34,15 @@ def _config(group: str, name: str, overrides: tuple[str, ...]) -> DictConfig:
         return compose(None, [f"+{group}={name}", *overrides])[group]
 
 
-def vocabulary_losses() -> list[str]:
-    """Every yaml of ``conf/loss`` whose loss is evaluated inside the pass."""
+def losses_of_text() -> list[str]:
+    """Every yaml of ``conf/loss``, but for those about what only other data has, whose tests stand by themselves."""
     names = sorted(file.stem for file in (CONF / "loss").glob("*.yaml"))
-    return [name for name in names if isinstance(composed("loss", name), VocabularyLoss)]
+    return [name for name in names if composed("loss", name).of_data is None]
+
+
+def vocabulary_losses() -> list[str]:
+    """Those that are evaluated inside the pass."""
+    return [name for name in losses_of_text() if isinstance(composed("loss", name), VocabularyLoss)]
 
 
 @dataclass

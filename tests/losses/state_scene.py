@@ -12,7 +12,7 @@ from distill.losses.objective import Objective
 from distill.models import answer, shape
 from distill.signals.hidden import Hidden
 from distill.types import Batch, Outputs, Signal, Weighed
-from tests.losses.naive_pass import CONF, NOW, composed
+from tests.losses.naive_pass import NOW, composed, losses_of_text
 
 LENGTHS = (5, 1, 7, 3, 4, 6)
 """Of the documents; with one of a single token, and all but two begin with a token that nothing supervises."""
@@ -21,9 +21,8 @@ PACKED = ((0, 1, 2), (3, 4, 5))
 
 
 def state_losses() -> list[str]:
-    """Every yaml of ``conf/loss`` whose loss is evaluated beside the pass."""
-    names = sorted(file.stem for file in (CONF / "loss").glob("*.yaml"))
-    return [name for name in names if isinstance(composed("loss", name), StateLoss)]
+    """Those that are evaluated beside the pass."""
+    return [name for name in losses_of_text() if isinstance(composed("loss", name), StateLoss)]
 
 
 def document(index: int) -> Tensor:

@@ -22,10 +22,10 @@ from distill.losses.loss import Loss
 from distill.losses.objective import Objective
 from distill.signals.hidden import Hidden
 from distill.types import Batch, Outputs
-from tests.losses.naive_pass import CONF, NOW, composed, vocabulary_losses
+from tests.losses.naive_pass import NOW, composed, losses_of_text, vocabulary_losses
 from tests.losses.state_scene import PACKED, Pair, batch_of, slopes, state_losses
 
-ALL = sorted(path.stem for path in (CONF / "loss").glob("*.yaml"))
+ALL = losses_of_text()
 TAUGHT = [name for name in ALL if composed("loss", name).asks]
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 TOKEN = 6

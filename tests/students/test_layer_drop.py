@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from distill.cached import given, kept
 from distill.errors import BadInput
 from distill.folders import load_causal_lm
 from distill.models import answer
@@ -79,7 +80,7 @@ def test_cache_and_saved_folder_agree_with_the_student(folder, tokenizer, tmp_pa
     student = LayerDrop(folder, every=2).build(tokenizer).eval()
     whole = student(IDS).logits
     first = student(IDS[:, :12], use_cache=True)
-    rest = student(IDS[:, 12:], past_key_values=first.past_key_values, use_cache=True)
+    rest = student(IDS[:, 12:], **given(student, kept(first)), use_cache=True)
     torch.testing.assert_close(rest.logits, whole[:, 12:], rtol=1e-4, atol=1e-4)
     student.save_pretrained(tmp_path / "saved")
     assert torch.equal(load_causal_lm(str(tmp_path / "saved"))(IDS).logits, whole)

@@ -33,7 +33,7 @@ class VisualRelation(Compared):
 
     unit = "1/token"
     needs: ClassVar[frozenset[str]] = frozenset({"hidden", "layers"})
-    of_data: ClassVar[str] = "image_text"
+    of_data: ClassVar[str | None] = "image_text"
 
     def __init__(
         self,
