@@ -5,7 +5,6 @@ Reads only; nothing is guessed. What a run lacks (no config, no metrics yet, a b
 """
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import yaml
 
 from distill import rows
 from distill.errors import BadInput
+from distill.reports.said import Passage, Reasoned, Sample, said
 from distill.rows import Row
 from distill.secrets import redacted
 
@@ -25,59 +25,8 @@ SUBJECTS = ("teacher", "student", "control", "control_compute")
 DATA = "data"
 """The subject of rows that count documents, tokens and what was dropped."""
 
-PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]{8,200000}={0,2}")
-
 _SWEEP = "sweep.json"
 _OF_A_RUN = ("config.yaml", "status.json", "provenance.json", rows.METRICS)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What ``subject`` wrote after ``prompt``, or said of the picture (a ``data:`` address; empty for none)."""
-
-    subject: str
-    prompt: str
-    text: str
-    picture: str = ""
-
-
-@dataclass(frozen=True)
-class Reasoned:
-    """A test question answered by ``subject``: its reasons and answer, the given ones, and the verdict on the answer.
-
-    Attributes:
-        apart: reasons and answer were asked for apart.
-    """
-
-    subject: str
-    question: str
-    text: str
-    answer: str
-    verdict: str
-    reference: str
-    reasons: str
-    apart: bool
-
-
-@dataclass(frozen=True)
-class Word:
-    """A held-out token: its text, KL(p ‖ q) there, the subject's probability of it, and what both sides think likeliest
-    ((text, probability), …)."""
-
-    text: str
-    divergence: float
-    chance: float
-    teacher: tuple[tuple[str, float], ...]
-    own: tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True)
-class Passage:
-    """Some held-out text, token by token, as ``subject`` and its teacher see it."""
-
-    subject: str
-    sample: int
-    words: tuple[Word, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,7 +162,7 @@ def read_run(folder: Path, swept: Mapping[str, str] | None = None) -> Run:
     except (BadInput, UnicodeDecodeError) as problem:
         told = ()
         problems.append(str(problem))
-    samples, passages, reasoned = _said(folder / "samples.jsonl", problems)
+    samples, passages, reasoned = said(folder / "samples.jsonl", problems)
     return Run(
         folder=folder,
         config=_mapping(folder / "config.yaml", yaml.safe_load, problems),
@@ -289,40 +238,3 @@ def _mapping(path: Path, parse: Any, problems: list[str]) -> Mapping[str, Any]:
         return redacted(told)
     problems.append(f"{path}: is not a mapping")
     return {}
-
-
-def _said(path: Path, problems: list[str]) -> tuple[tuple[Sample, ...], tuple[Passage, ...], tuple[Reasoned, ...]]:
-    """Continuations, passages, and questions with reasons; lines of another kind are for other readers."""
-    samples: list[Sample] = []
-    passages: list[Passage] = []
-    reasoned: list[Reasoned] = []
-    for number, line in enumerate(path.read_bytes().splitlines(keepends=True) if path.is_file() else (), start=1):
-        if not line.endswith(b"\n"):
-            break  # a killed writer
-        try:
-            told = json.loads(line)
-            if "tokens" in told:
-                passages.append(Passage(str(told["subject"]), int(told["sample"]), tuple(map(_word, told["tokens"]))))
-            elif told.get("kind") == "rationale":
-                reasoned.append(_reasoned(told))
-            elif "sample" not in told:
-                samples.append(Sample(*(str(told[key]) for key in ("subject", "prompt", "text")), _picture(told)))
-        except (ValueError, TypeError, KeyError) as problem:
-            problems.append(f"{path}:{number}: not a sample ({problem})")
-    return tuple(samples), tuple(passages), tuple(reasoned)
-
-
-def _reasoned(told: Mapping[str, Any]) -> Reasoned:
-    names = ("subject", "prompt", "text", "answer", "verdict", "reference", "reasons")
-    return Reasoned(*(str(told[name]) for name in names), apart=bool(told["apart"]))
-
-
-def _word(told: Mapping[str, Any]) -> Word:
-    sides = [tuple((str(text), float(chance)) for text, chance in told[side]) for side in ("teacher", "own")]
-    return Word(str(told["text"]), float(told["kl"]), float(told["chance"]), *sides)
-
-
-def _picture(told: Mapping[str, Any]) -> str:
-    """Nothing but a PNG that lies in the page itself is ever shown."""
-    found = str(told.get("picture", ""))
-    return found if PICTURE.fullmatch(found) else ""

@@ -7,8 +7,9 @@ The shade is √(KL / 4 nats), at most 1, so that one nat is as dark on every pa
 import math
 
 from distill.reports.document import Heading, Item, Shaded, Table, Token, label
-from distill.reports.gather import SUBJECTS, Passage, Run, Word
+from distill.reports.gather import SUBJECTS, Run
 from distill.reports.measures import significant
+from distill.reports.said import Passage, Word
 
 _SHOWN = ("student", "control")
 _WORST = 12

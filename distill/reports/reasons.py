@@ -4,7 +4,8 @@ For people who must trust a student. Made of samples alone: every text here can 
 """
 
 from distill.reports.document import Voices, label
-from distill.reports.gather import SUBJECTS, Reasoned, Run
+from distill.reports.gather import SUBJECTS, Run
+from distill.reports.said import Reasoned
 
 ONE = "Reasons and answer are one text: the answer was written after these reasons."
 APART = (
