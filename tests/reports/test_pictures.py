@@ -5,8 +5,9 @@ import json
 import pytest
 
 from distill.reports.continuations import continuations
-from distill.reports.gather import PICTURE, gather
+from distill.reports.gather import gather
 from distill.reports.report import write
+from distill.reports.said import PICTURE
 
 PIXEL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
