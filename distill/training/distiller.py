@@ -191,7 +191,8 @@ class Distiller(pl.LightningModule):
         now, tokens = time.perf_counter(), self.tally.seen
         values = {f"loss/{name}": value for name, value in self.tally.means().items()}
         values |= {"gradient_norm": norm.item(), "learning_rate": learning_rate, **self.alignment.account()}
-        values |= self.teacher.account(float(number(self.objective.temperature)))
+        temperature = torch.as_tensor(number(self.objective.temperature)).detach()  # it may be learned
+        values |= self.teacher.account(temperature.item())
         values |= {**self.objective.in_force(), **self.rollout.account()}
         if self.global_step > 0:
             values["tokens_per_second"] = (tokens - self.logged_tokens) / (now - self.logged_at)

@@ -4,6 +4,7 @@ The local file is the truth. A tracker (W&B, TensorBoard, CSV) gets the same num
 said once, and the training goes on.
 """
 
+import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,8 @@ from pytorch_lightning.utilities import rank_zero_only
 from distill.rows import METRICS, Row, append
 
 SPLITS = ("validation",)
+GROUP = "WANDB_RUN_GROUP"
+"""Set by a sweep for its runs."""
 
 
 class RowLogger(Logger):
@@ -172,7 +175,7 @@ class Wandb(Tracker):
             save_dir=folder,
             project=self.project,
             entity=self.entity,
-            group=self.group,
+            group=self.group or os.environ.get(GROUP),  # W&B itself reads it once a process
             tags=tags,
             config=dict(flat(config)),
             mode=self.mode,
