@@ -106,18 +106,21 @@ def measure(parts: Parts, folder: RunFolder, fitted: Mapping[str, "Fitted"], con
         )
     metrics = folder.path / rows.METRICS
     rows.keep(metrics, lambda row: row.split in ("train", "validation"))
-    rows.append(metrics, [*found.rows, *_written(fitted, parts.seed)])
+    rows.append(metrics, [*found.rows, *_trainings(fitted, parts.seed)])
     write_text(folder.path / SAMPLES, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in found.samples))
     folder.note(fitted={name: one.__dict__ for name, one in fitted.items()})
 
 
-def _written(fitted: Mapping[str, "Fitted"], seed: int) -> list[rows.Row]:
-    """What rollouts cost: tokens that models wrote for a subject to train on."""
-    told = {name: one.written for name, one in fitted.items() if one.written}
-    return [
-        rows.Row(name, "written_tokens", float(count), "count", "none", fitted[name].steps, seed)
-        for name, count in told.items()
-    ]
+def _trainings(fitted: Mapping[str, "Fitted"], seed: int) -> list[rows.Row]:
+    """How the trainings went: tokens that models wrote for a subject to train on, and how unsteady its gradient was."""
+    found: list[rows.Row] = []
+    for name, one in fitted.items():
+        if one.written:
+            found.append(rows.Row(name, "written_tokens", float(one.written), "count", "none", one.steps, seed))
+        if one.gradient_variation is not None:
+            told = ("gradient_norm_variation", one.gradient_variation, "fraction")
+            found.append(rows.Row(name, *told, "none", one.steps, seed))
+    return found
 
 
 def _trained(parts: Parts, folder: Path, fitted: Mapping[str, "Fitted"]) -> list["Subject"]:

@@ -121,6 +121,7 @@ _OTHERS = (
     Measure("embedding_parameters", "embedding parameters", "", "", "magnitude"),
     RATE,
     Measure("gradient_norm", "gradient norm", "", "", "plain"),
+    Measure("gradient_norm_variation", "variation of the gradient's norm", "", "", "plain"),
     Measure("tokens_per_second", "tokens per second", "tokens/s", "higher", "magnitude"),
 )
 _KNOWN = {measure.metric: measure for measure in (*TABLE, *_OTHERS)}
@@ -133,6 +134,8 @@ def measure(metric: str, unit: str = "") -> Measure:
     if metric.startswith("loss/"):
         title = "total loss" if metric == "loss/total" else metric
         return Measure(metric, title, "" if unit == "1/token" else unit, "lower")
+    if metric.endswith("_seed"):
+        return Measure(metric, metric, style="plain")
     style: Style = "percent" if unit == "fraction" else "magnitude" if unit in ("count", "bytes") else "plain"
     return Measure(metric, metric, "" if unit in ("count", "fraction", "1") else unit, "", style)
 

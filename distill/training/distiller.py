@@ -32,6 +32,7 @@ from distill.rollouts.rollout import Rollout
 from distill.teachers.teacher import Teacher
 from distill.training.optim import Optim
 from distill.training.randomness import reseed
+from distill.training.spread import Spread
 from distill.training.tally import Tally
 from distill.types import Batch, Moment
 
@@ -77,6 +78,7 @@ class Distiller(pl.LightningModule):
         self.teacher, self.rollout, self.alignment, self.optim = teacher, rollout, alignment, optim
         self.steps, self.seed, self.vocabulary, self.log_every = steps, seed, vocabulary, log_every
         self.tally = Tally()
+        self.norms = Spread()
         self.balance = Balance(objective)
         self.seen: Seen | None = None
         self.logged_at = time.perf_counter()
@@ -127,6 +129,7 @@ class Distiller(pl.LightningModule):
             gradient.mul_(scale)
         norm = torch.nn.utils.get_total_norm(gradients)
         self._refuse_non_finite(norm)
+        self.norms.add(norm.item())
         if self._logs_now:
             self._log(norm, optimizer.param_groups[0]["lr"])
         self.balance.close(self.global_step, tokens, self._over_ranks)
@@ -146,12 +149,15 @@ class Distiller(pl.LightningModule):
         checkpoint["teacher_passes"] = self.teacher.passes
         checkpoint["teacher"] = self.teacher.state()
         checkpoint["tokens_seen"] = self.tally.seen
+        checkpoint["norms"] = self.norms.state()
         checkpoint["rollout"] = self._of_ranks(self.rollout.state())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.teacher.passes = checkpoint["teacher_passes"]
         self.teacher.restore(checkpoint.get("teacher", {}))
         self.tally.seen = self.logged_tokens = checkpoint["tokens_seen"]
+        if told := checkpoint.get("norms"):
+            self.norms.restore(told)
         if told := checkpoint.get("rollout"):
             self.rollout.restore(told[self.global_rank % len(told)])
 

@@ -57,6 +57,7 @@ class Fitted:
         tokens: supervised tokens trained on, all steps together.
         teacher_passes: forward passes the teacher made for it.
         written: tokens that models wrote for it to train on.
+        gradient_variation: of the gradient's norm over the steps, before clipping: standard deviation / mean.
     """
 
     steps: int
@@ -65,6 +66,7 @@ class Fitted:
     tokens: int
     teacher_passes: int
     written: int = 0
+    gradient_variation: float | None = None
 
 
 class Fit:
@@ -133,6 +135,7 @@ class Fit:
             tokens=module.tally.seen,
             teacher_passes=module.teacher.passes,
             written=module.written_tokens(),
+            gradient_variation=module.norms.variation,
         )
         if trainer.is_global_zero:
             self._keep(module.student, checkpoints, done, fitted)
