@@ -99,7 +99,8 @@ def _best(folder: SweepFolder, board: Board) -> str | None:
     values = {line.name: line.status.value for line in board.lines if line.status.value is not None}
     goal = next((goal for name, goal in goals.items() if name in values and goal is not None), None)
     name = goal.best(values) if goal else None
-    return f"best {goal.metric}: {values[name]:.6g} {name}" if goal and name else None
+    metric = next((line.status.metric for line in board.lines if line.name == name), None)
+    return f"best {metric}: {values[name]:.6g} {name}" if name else None
 
 
 def _busy(folder: SweepFolder) -> list[str]:

@@ -69,7 +69,7 @@ class Run:
             return str(told)
         if not self.rows:
             return "queued"
-        return "done" if self.last("student", "bits_per_byte") else "unfinished"
+        return "done" if self.last("student", "nats_per_token") else "unfinished"
 
     @cached_property
     def _index(self) -> dict[tuple[str, str, str], list[Row]]:

@@ -109,7 +109,7 @@ class Driver:
         held = claim is not None and claim.held()
         seat.begun = 0 if claim is None else claim.number
         seat.status = self.folder.status(seat.job.name)
-        finished = seat.status.state == "done" and (seat.job.goal is None or seat.status.metric == seat.job.goal.metric)
+        finished = seat.status.state == "done" and (seat.job.goal is None or seat.job.goal.accepts(seat.status.metric))
         seat.place = "elsewhere" if held else "settled" if finished else "free"
 
     def _look_again(self, seat: _Seat, theirs: bool = False) -> None:

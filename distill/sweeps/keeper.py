@@ -152,12 +152,12 @@ class Keeper:
         if job.goal is None:
             return replace(ended, state="done")
         try:
-            value = job.goal.value(self.folder.run(self.run))
+            found = job.goal.row(self.folder.run(self.run))
         except BadInput as problem:
             return failed(ended, Failure("objective", str(problem), exit=0))
-        if value is None:
+        if found is None:
             return failed(ended, Failure("objective", f"no finite {job.goal.metric}", exit=0))
-        return replace(ended, state="done", metric=job.goal.metric, value=value)
+        return replace(ended, state="done", metric=found.metric, value=found.value)
 
     def _own_words(self) -> str | None:
         """The cause that the run wrote into its status before it ended, if it got that far."""
