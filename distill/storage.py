@@ -112,6 +112,11 @@ def sweep_drafts(folder: Path) -> None:
         _forget(draft)
 
 
+def is_draft(entry: Path) -> bool:
+    """Whether it is somebody's unfinished write, which nobody reads."""
+    return entry.name.startswith(".") and DRAFT in entry.name
+
+
 def unwritable(place: Path, problem: Exception) -> ResourceStop:
     """One line about a write that failed: path, reason, free bytes."""
     near = next((parent for parent in (place, *place.absolute().parents) if parent.exists()), Path("/"))

@@ -28,7 +28,7 @@ from distill.cli.provenance import gathered
 from distill.errors import BadInput, DistillError
 from distill.names import hashed
 from distill.secrets import redacted, redacted_command, redacted_text
-from distill.storage import read_json, write_json, write_text
+from distill.storage import is_draft, read_json, write_json, write_text
 
 CONFIG, PROVENANCE, STATUS, ERRORS = "config.yaml", "provenance.json", "status.json", "error.log"
 HASHES = "hashes"
@@ -124,7 +124,8 @@ class RunFolder:
             raise BadInput(str(self.path), "is a file, not a run folder", remedy="choose another paths.run")
         known = read_json(self.path / PROVENANCE)
         if known is None:
-            if any(entry.name not in (STATUS, ".lock") for entry in self.path.iterdir()):
+            # The keeper of a sweep may be writing its status at this moment.
+            if any(entry.name not in (STATUS, ".lock") and not is_draft(entry) for entry in self.path.iterdir()):
                 raise BadInput(str(self.path), "holds something that is no run", remedy="choose an empty paths.run")
         elif known.get("identity") != self.identity:
             remedy = "repeat its command, or choose another paths.run"
@@ -140,10 +141,11 @@ class RunFolder:
         return "it differs in " + ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
 
     def _begin(self) -> None:
-        write_text(self.path / CONFIG, yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
         known = read_json(self.path / PROVENANCE) or {}
         kept = {HASHES: known[HASHES]} if HASHES in known else {}
         write_json(self.path / PROVENANCE, {**gathered(self.command, self.config, self.identity), **kept})
+        # After what says whose folder it is: a kill between the two leaves one that the same command goes on with.
+        write_text(self.path / CONFIG, yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
         self._status("running", started=time.time(), pid=os.getpid(), host=socket.gethostname())
 
     def _end(self, problem: BaseException | None) -> None:
