@@ -97,6 +97,7 @@ class Batch:
         labels: what a loss of this data alone reads beside the targets (the label sequences of CTC).
         weights: (N,) float32, of each token in every loss (by task, by domain); None for 1. The count that sums are
             divided by stays N.
+        documents: of each sample, its document's number in the split; empty where a sample is a document of its own.
     """
 
     inputs: Mapping[str, Tensor]
@@ -112,6 +113,7 @@ class Batch:
     causal: bool = True
     labels: Mapping[str, Tensor] = field(default_factory=dict)
     weights: Tensor | None = None
+    documents: tuple[int, ...] = ()
 
     @property
     def tokens(self) -> int:

@@ -56,6 +56,7 @@ class Collate:
             bytes=sum(piece.bytes for piece in pieces),
             spans=spans,
             domains=tuple(piece.domain for piece in pieces),
+            documents=tuple(piece.document for piece in pieces if piece.document is not None),
         )
 
     def _laid(self, rows: Sequence[Sequence[np.ndarray]], padding: int) -> tuple[dict[str, Tensor], Tensor]:

@@ -35,6 +35,7 @@ class Piece:
         bytes: UTF-8 bytes that the targets spell.
         beside: the same text in the tokens of a teacher with another tokenizer.
         domain: where its document is from; no part of its hash.
+        document: its number in the split; None where a sample is a document of its own.
     """
 
     inputs: np.ndarray
@@ -42,6 +43,7 @@ class Piece:
     bytes: int
     beside: BesidePiece | None = None
     domain: str = ""
+    document: int | None = None
 
     @property
     def hash(self) -> str:
@@ -84,8 +86,9 @@ class Pieces:
         ids, spelled = self.encoded.ids, self.encoded.bytes
         after = slice(start + 1, start + length + 1)
         beside = None if self.beside is None else self.beside.piece(start, length)
-        domain = self.domains[int(self.owners[index])] if self.domains and self.owners is not None else ""
-        return Piece(ids[start : start + length], ids[after], int(spelled[after].sum()), beside, domain)
+        document = None if self.owners is None else int(self.owners[index])
+        domain = self.domains[document] if self.domains and document is not None else ""
+        return Piece(ids[start : start + length], ids[after], int(spelled[after].sum()), beside, domain, document)
 
     @property
     def tokens(self) -> int:

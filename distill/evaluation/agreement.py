@@ -25,9 +25,9 @@ class Agreement(TokenMeasure):
 
     def update(self, tokens: Tokens) -> None:
         assert tokens.log_p is not None
-        self.forward.add(forward_kl(tokens.log_p, tokens.log_q), tokens.owners)
-        self.reverse.add(reverse_kl(tokens.log_p, tokens.log_q), tokens.owners)
-        self.same.add(tokens.log_p.argmax(-1) == tokens.top[1], tokens.owners)
+        self.forward.add(forward_kl(tokens.log_p, tokens.log_q), tokens.drawn)
+        self.reverse.add(reverse_kl(tokens.log_p, tokens.log_q), tokens.drawn)
+        self.same.add(tokens.log_p.argmax(-1) == tokens.top[1], tokens.drawn)
 
     def rows(self) -> list[Measured]:
         return [

@@ -1,14 +1,15 @@
 """A mean over tokens and how sure it is.
 
-Tokens of one sample are not independent, so the bootstrap draws whole samples: each resample is S samples with
-replacement, its mean the sum of their values over the count of their tokens.
+Tokens of one document are not independent, so the bootstrap draws whole documents (``Tokens.drawn``): each resample is
+S of them with replacement, its mean the sum of their values over the count of their tokens. Where the data does not
+say which sample belongs to which document, it draws samples.
 
 Formula: interval = 2.5 % and 97.5 % quantiles over resamples of Σ values / Σ tokens
 Source: Efron (1979), bootstrap methods, https://doi.org/10.1214/aos/1176344552; drawn by clusters as in Field and
 Welsh (2007), https://doi.org/10.1111/j.1467-9868.2007.00593.x.
 
-Caveat: a sample is a piece of a document (``types.Batch``). Where documents are longer than a piece, pieces of one
-document resemble each other and the interval is somewhat too narrow. It says nothing of another seed or another text.
+Caveat: of few documents the interval is too narrow, as any bootstrap's. It says nothing of another seed of a training,
+or of another text.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ SEED = 20_240_901
 
 
 class SampleMean:
-    """A mean per token, kept as one sum and one count for each sample."""
+    """A mean per token, kept as one sum and one count for each document."""
 
     def __init__(self) -> None:
         self.sums = torch.zeros(2, 0, dtype=torch.float64)  # (2, S) of values, of tokens
@@ -32,7 +33,7 @@ class SampleMean:
         """
         Args:
             values: (C,) one a token.
-            owners: (C,) int64 the sample of each.
+            owners: (C,) int64 the document of each.
         """
         if not values.numel():
             return
@@ -41,6 +42,11 @@ class SampleMean:
             spare = max(beyond, self.sums.shape[1])  # doubled, so that growing costs nothing on the whole
             self.sums = torch.cat([self.sums, torch.zeros(2, spare, dtype=torch.float64)], dim=1)
         self.sums.index_add_(1, owners, torch.stack([values, torch.ones_like(values)]))
+
+    @property
+    def owners(self) -> int:
+        """S, documents seen."""
+        return int((self.sums[1] > 0).sum())
 
     @property
     def n(self) -> int:
@@ -54,7 +60,7 @@ class SampleMean:
         return total / count if count else float("nan")
 
     def interval(self, resamples: int = RESAMPLES, seed: int = SEED) -> tuple[float, float] | tuple[None, None]:
-        """(low, high) of 95 %; none of fewer than two samples."""
+        """(low, high) of 95 %; none of fewer than two documents."""
         sums, counts = self.sums[:, self.sums[1] > 0].numpy()
         if len(sums) < 2 or not np.isfinite(sums).all():
             return None, None

@@ -30,7 +30,7 @@ class Calibration(TokenMeasure):
     def update(self, tokens: Tokens) -> None:
         log_confidence, ids = tokens.top
         confidence, right = log_confidence.double().exp().cpu(), (ids == tokens.targets).double().cpu()
-        self.accuracy.add(right, tokens.owners)
+        self.accuracy.add(right, tokens.drawn)
         place = (confidence * self.bins).long().clamp(0, self.bins - 1)
         self.sums.index_add_(1, place, torch.stack([torch.ones_like(right), confidence, right]))
 

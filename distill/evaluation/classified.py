@@ -31,7 +31,7 @@ class Classified(TokenMeasure):
         size, (_, found) = tokens.log_q.shape[-1], tokens.top
         if not self.confusion.numel():
             self.confusion = torch.zeros(size, size, dtype=torch.int64)
-        self.right.add(found == tokens.targets, tokens.owners)
+        self.right.add(found == tokens.targets, tokens.drawn)
         places = (tokens.targets * size + found).cpu()
         self.confusion += torch.bincount(places, minlength=size * size).view(size, size)
 

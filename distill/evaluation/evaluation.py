@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from distill.data.module import DataModule
 from distill.data.prompts import Prompt
+from distill.evaluation.bootstrap import RESAMPLES, SEED
 from distill.evaluation.continuations import Continuations
 from distill.evaluation.measure import Measured, ModelMeasure, PromptMeasure, SampleMeasure, TokenMeasure, Tokens
 from distill.evaluation.subject import Subject
@@ -108,8 +109,10 @@ class Evaluation:
             for subject in subjects:
                 subject.model.to(place)  # pyright: ignore[reportArgumentType]  (torch's overloads)
                 modes.enter_context(evaluating(subject.model))
-            tallies = self._on_text(subjects, (batch.to(place) for batch in batches), teacher, kind)
-            measured = {name: [row for tally in told for row in tally.rows()] for name, told in tallies.items()}
+            tallies, drawn = self._on_text(subjects, (batch.to(place) for batch in batches), teacher, kind)
+            measured = {
+                name: [*(row for tally in told for row in tally.rows()), *drawn] for name, told in tallies.items()
+            }
             rows = [_row(subject, one, split, seed) for subject in subjects for one in measured[subject.name]]
             for measure in (one for one in self.model_measures.values() if one.suits(kind)):
                 found = measure.measure(subjects)
@@ -129,8 +132,9 @@ class Evaluation:
 
     def _on_text(
         self, subjects: Sequence[Subject], batches: Iterable[Batch], teacher: Teacher | None, kind: str
-    ) -> Mapping[str, list[TokenMeasure]]:
-        """Each subject's measures after all of the text; without those that the teacher could not answer."""
+    ) -> tuple[Mapping[str, list[TokenMeasure]], list[Measured]]:
+        """Each subject's measures after all of the text, without those that the teacher could not answer; and what the
+        bootstrap of their intervals draws."""
         provided = frozenset() if teacher is None else teacher.provides
         suited = [measure for measure in self.token_measures.values() if measure.suits(kind)]
         usable = [measure for measure in suited if measure.needs <= provided]
@@ -141,6 +145,7 @@ class Evaluation:
         passes = 0 if teacher is None else teacher.passes
         asked = any(measure.needs for measure in usable)
         seen = samples = 0
+        documents: set[int] = set()
         for batch in batches if usable else ():
             asked = asked and batch.spans is None
             signal = teacher.teach(batch, Request()) if teacher is not None and asked else None
@@ -151,12 +156,14 @@ class Evaluation:
                     for tally in tallies[subject.name]:
                         if asked or not tally.needs:
                             tally.update(tokens)
+            documents.update(batch.documents or range(samples, samples + len(batch.samples)))
             seen, samples = seen + batch.tokens, samples + len(batch.samples)
             if self.tokens is not None and seen >= self.tokens:
                 break
         if teacher is not None:
             teacher.passes = passes
-        return {name: [tally for tally in told if asked or not tally.needs] for name, told in tallies.items()}
+        kept = {name: [tally for tally in told if asked or not tally.needs] for name, told in tallies.items()}
+        return kept, _drawn(len(documents))
 
 
 def _outputs(subject: Subject, batch: Batch, signal: Signal | None, teacher: PreTrainedModel | None) -> Outputs:
@@ -185,7 +192,22 @@ def _views(outputs: Outputs, batch: Batch, signal: Signal | None, samples: int) 
         owners, told = batch.owners[rows] + samples, batch.bytes if start == 0 else 0
         named = any(batch.domains)
         domains = tuple(batch.domains[i] for i in batch.owners[rows].tolist()) if named else ()
-        yield Tokens(log_q, batch.targets[rows], owners, told, log_p, places[rows], domains)
+        yield Tokens(log_q, batch.targets[rows], owners, told, log_p, places[rows], domains, _documents(batch, rows))
+
+
+def _drawn(documents: int) -> list[Measured]:
+    """Rows that say what stands behind the intervals: documents, resamples (``n``), and the seed of the draws."""
+    if not documents:
+        return []
+    counted = Measured("bootstrap_documents", documents, "count", RESAMPLES)
+    return [counted, Measured("bootstrap_seed", SEED, "count", RESAMPLES)]
+
+
+def _documents(batch: Batch, rows: slice) -> torch.Tensor | None:
+    """(C,) the document of each token."""
+    if not batch.documents:
+        return None
+    return torch.tensor(batch.documents, device=batch.owners.device)[batch.owners[rows]]
 
 
 def within(owners: torch.Tensor) -> torch.Tensor:

@@ -56,7 +56,7 @@ class Grouped(TokenMeasure):
         for metric, values in compared(tokens, self.top).items():
             for number in place.unique().tolist():
                 here = place == number
-                self.means.setdefault((number, metric), SampleMean()).add(values[here], tokens.owners[here])
+                self.means.setdefault((number, metric), SampleMean()).add(values[here], tokens.drawn[here])
 
     def rows(self) -> list[Measured]:
         whole = sum(mean.n for (_, metric), mean in self.means.items() if metric == "nats_per_token")

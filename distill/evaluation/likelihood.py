@@ -22,7 +22,7 @@ class Likelihood(TokenMeasure):
         self.bytes = 0
 
     def update(self, tokens: Tokens) -> None:
-        self.nats.add(tokens.nats, tokens.owners)
+        self.nats.add(tokens.nats, tokens.drawn)
         self.bytes += tokens.bytes
 
     def rows(self) -> list[Measured]:

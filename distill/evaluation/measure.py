@@ -43,6 +43,7 @@ class Tokens:
         log_p: (C, V) the teacher's, if there is one.
         domains: C names of where each is from; empty where nobody says.
         places: (C,) int64, how many supervised tokens of its sample stand before each; None where nobody counted.
+        documents: (C,) int64, the document of each in the split; None where a sample is a document of its own.
     """
 
     log_q: Tensor
@@ -52,6 +53,12 @@ class Tokens:
     log_p: Tensor | None = None
     places: Tensor | None = None
     domains: tuple[str, ...] = ()
+    documents: Tensor | None = None
+
+    @property
+    def drawn(self) -> Tensor:
+        """(C,) what a bootstrap draws whole: the document of each, for tokens of one are not independent."""
+        return self.owners if self.documents is None else self.documents
 
     @property
     def count(self) -> int:

@@ -53,6 +53,7 @@ class Noise(PromptMeasure):
         return [
             Measured("noise_nats_per_token_change", change.value, "nats/token", change.n, *change.interval()),
             Measured("noise_kl", apart.value, "nats/token", apart.n, *apart.interval()),
+            Measured("noise_seed", self.seed, "count", len(prompts)),
         ]
 
 

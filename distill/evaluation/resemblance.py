@@ -37,10 +37,10 @@ class Resemblance(TokenMeasure):
         count = min(self.top, log_p.shape[-1])
         best = log_p.topk(count, dim=-1).indices  # (C, K)
         theirs = log_q.topk(count, dim=-1).indices  # (C, K)
-        self.apart.add(jensen_shannon(log_p, log_q, 0.5), tokens.owners)
-        self.shared.add((best[:, :, None] == theirs[:, None, :]).any(-1).double().mean(-1), tokens.owners)
+        self.apart.add(jensen_shannon(log_p, log_q, 0.5), tokens.drawn)
+        self.shared.add((best[:, :, None] == theirs[:, None, :]).any(-1).double().mean(-1), tokens.drawn)
         if count > 1:
-            self.order.add(spearman(log_p.gather(1, best), log_q.gather(1, best)), tokens.owners)
+            self.order.add(spearman(log_p.gather(1, best), log_q.gather(1, best)), tokens.drawn)
 
     def rows(self) -> list[Measured]:
         return [

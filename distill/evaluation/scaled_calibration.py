@@ -14,7 +14,7 @@ class ScaledCalibration(TokenMeasure):
     """Brier score, calibration error over bins of equal counts, and what both become at the best temperature.
 
     Formula: brier = mean Σ_v (q_v − [v = y])²; adaptive_ece = Σ_b 1 / B · |accuracy_b − confidence_b| over ``bins``
-        bins of equal counts; calibration_temperature = argmin_T NLL of softmax(z / T) on the samples of even number,
+        bins of equal counts; calibration_temperature = argmin_T NLL of softmax(z / T) on the documents of even number,
         and *_scaled are measured at it on those of odd number; there nats_per_token = nats_refinement +
         nats_calibration, the first what is left at the best temperature, the second what that repairs
     Source: Brier 1950, https://doi.org/10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2; Nguyen and O'Connor 2015,
@@ -27,7 +27,7 @@ class ScaledCalibration(TokenMeasure):
         bins: of equal counts.
         lowest, highest, temperatures: a grid of equal ratios, of which the best is taken.
 
-    Caveat: the paper fits T on validation data; here one half of the test samples fits it and the other is measured,
+    Caveat: the paper fits T on validation data; here one half of the test documents fits it and the other is measured,
     so ``*_scaled`` are of half as many tokens. ``nats_calibration`` is below 0 where the T of one half does not help
     the other. A T at an end of the grid says that the best lies beyond. Holds two
     numbers a token and temperature: 20 MB for 100,000 tokens at 25 temperatures.
@@ -39,16 +39,16 @@ class ScaledCalibration(TokenMeasure):
         self.bins = bins
         self.grid = torch.logspace(math.log10(lowest), math.log10(highest), temperatures, dtype=torch.float64)
         self.brier = SampleMean()
-        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []  # (C, 3) confidence, right, nats; (C, T, 2); (C,) owners
+        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []  # (C, 3) confidence, right, nats; (C, T, 2); (C,) documents
 
     def update(self, tokens: Tokens) -> None:
         log_q, targets = tokens.log_q, tokens.targets
         right = tokens.top[1] == targets  # no temperature changes which is likeliest
         told = log_q.gather(1, targets[:, None])[:, 0].exp()
-        self.brier.add(log_q.exp().square().sum(-1) - 2 * told + 1, tokens.owners)
+        self.brier.add(log_q.exp().square().sum(-1) - 2 * told + 1, tokens.drawn)
         scaled = torch.stack([_at(log_q, targets, float(one)) for one in self.grid], dim=1)  # (C, T, 2)
         plain = torch.stack([tokens.top[0].exp(), right.to(log_q.dtype), tokens.nats], dim=1)
-        self.seen.append((plain.double().cpu(), scaled.float().cpu(), tokens.owners.cpu()))
+        self.seen.append((plain.double().cpu(), scaled.float().cpu(), tokens.drawn.cpu()))
 
     def rows(self) -> list[Measured]:
         if not self.seen:

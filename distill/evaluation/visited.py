@@ -68,7 +68,7 @@ class Visited(PromptMeasure):
             value, ends = excess(own.curve(length), other.curve(length))
             name = f"excess_accumulated_error/{length:04d}"
             rows.append(Measured(name, value, "fraction", len(begun), *ends))
-        return rows
+        return [*rows, Measured("visited_seed", self.seed, "count", len(begun))]
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class Piece:
         heard: what the text is about (a source, a sound, a picture), one row each; empty for a text alone.
         targets: (C,) int64.
         owner: the sample's number.
+        document: its document's in the split; None where a sample is a document of its own.
         bytes: that the targets of its whole batch spell, told with the batch's first sample and 0 after.
         log_q: (C, V) the student's log-probabilities.
         log_p: (C, V) the teacher's, where it speaks of the same tokens.
@@ -41,10 +42,13 @@ class Piece:
     bytes: int
     log_q: Tensor
     log_p: Tensor | None
+    document: int | None = None
 
     def tokens(self, log_q: Tensor, log_p: Tensor | None) -> Tokens:
         """The same tokens as somebody else sees them."""
-        return Tokens(log_q, self.targets, torch.full_like(self.targets, self.owner), self.bytes, log_p)
+        owners = torch.full_like(self.targets, self.owner)
+        documents = None if self.document is None else torch.full_like(self.targets, self.document)
+        return Tokens(log_q, self.targets, owners, self.bytes, log_p, documents=documents)
 
 
 def pieces(student: Subject, batches: Iterable[Batch], teacher: Teacher | None, tokens: int | None) -> Iterator[Piece]:
@@ -65,7 +69,8 @@ def pieces(student: Subject, batches: Iterable[Batch], teacher: Teacher | None, 
                 log_p = _teacher_side(signal, rows, logits)
                 ids, places, heard = _read(batch, batch.positions[rows])
                 log_q, own = logits.log_softmax(-1), samples + owner
-                yield Piece(ids, places, heard, batch.targets[rows], own, told, log_q, log_p)
+                document = batch.documents[owner] if batch.documents else None
+                yield Piece(ids, places, heard, batch.targets[rows], own, told, log_q, log_p, document)
         seen, samples = seen + batch.tokens, samples + len(batch.samples)
         if tokens is not None and seen >= tokens:
             break

@@ -155,7 +155,7 @@ class Recheck:
             for side, view in zip(sides, views, strict=False):
                 _update(side, view)
             to_student.update(replace(views[0], log_p=log_p))
-            change.add(views[0].nats.double() - views[1].nats.double(), views[0].owners)
+            change.add(views[0].nats.double() - views[1].nats.double(), views[0].drawn)
             for agreement, view in zip(to_teacher, views, strict=False) if heard else ():
                 agreement.update(view)
             bytes_ += piece.bytes

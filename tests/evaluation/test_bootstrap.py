@@ -1,13 +1,21 @@
 """The interval of a mean is reproducible, has the width that theory gives, and knows that samples hold together."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.evaluation.bootstrap import SampleMean
+from distill.data.collate import Collate
+from distill.data.encode import Encoded
+from distill.data.packing import cut, pack
+from distill.evaluation.bootstrap import SEED, SampleMean
+from distill.evaluation.evaluation import Evaluation
+from distill.evaluation.likelihood import Likelihood
+from distill.evaluation.subject import Subject
+from distill.models import answer, evaluating
 
 
 def filled(values: torch.Tensor, owners: torch.Tensor) -> SampleMean:
@@ -67,3 +75,26 @@ def test_an_undefined_value_is_undefined_and_not_skipped():
     mean = filled(torch.tensor([1.0, float("nan")]), torch.tensor([0, 1]))
     assert math.isnan(mean.value)
     assert mean.interval() == (None, None)
+
+
+def test_a_bootstrap_of_the_evaluation_draws_documents_where_the_data_tells_them(tokenizer, tiny_llama):
+    """Two documents of four pieces each: nothing but two numbers is drawn, whatever the pieces are."""
+    encoded = Encoded(torch.arange(82).numpy() % 300, torch.ones(82).numpy(), torch.tensor([0, 41, 82]).numpy())
+    rows = pack(cut(encoded, 10), 10)
+    batch = Collate(10, 0, packing=True)([rows[i] for i in range(len(rows))])
+    assert sorted(batch.documents) == [0] * 4 + [1] * 4
+    subject = Subject("student", tiny_llama(), tokenizer, 300)
+    found = Evaluation({"likelihood": Likelihood()}, {}).evaluate([subject], [batch])
+    told = {row.metric: row for row in found.rows}
+    assert told["bootstrap_documents"].value == 2
+    assert told["bootstrap_seed"].value == SEED
+
+    with torch.no_grad(), evaluating(subject.model):
+        outputs = answer(subject.model, batch.inputs, batch.positions)
+    nats = -outputs.head.logits(outputs.hidden).log_softmax(-1).gather(1, batch.targets[:, None])[:, 0]
+    whole = SampleMean()
+    whole.add(nats, torch.tensor(batch.documents)[batch.owners])
+    assert (told["nats_per_token"].low, told["nats_per_token"].high) == pytest.approx(whole.interval())
+    alone = replace(batch, documents=())
+    row = next(r for r in Evaluation({"l": Likelihood()}, {}).evaluate([subject], [alone]).rows if r.low is not None)
+    assert (row.low, row.high) != pytest.approx(whole.interval())

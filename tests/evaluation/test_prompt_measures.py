@@ -150,7 +150,7 @@ def test_questions_may_come_from_a_file(sides, tmp_path):
 
 def test_no_errors_cost_nothing(sides, prompts):
     told = values(Noise(3, rate=0.0).measure(sides, prompts)["student"])
-    assert told == {"noise_nats_per_token_change": 0.0, "noise_kl": 0.0}
+    assert told == {"noise_nats_per_token_change": 0.0, "noise_kl": 0.0, "noise_seed": 0}
     assert values(Noise(3, rate=0.5).measure(sides, prompts)["student"])["noise_kl"] > 0
 
 
