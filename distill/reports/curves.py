@@ -13,6 +13,7 @@ from distill.reports import axes, drawing
 from distill.reports.document import Figure, Heading, Item, Panel, Table, colour, label
 from distill.reports.gather import DATA, Run
 from distill.reports.measures import ABSENT, NATS, RATE, Measure, measure
+from distill.reports.teaching import takeovers, turns
 from distill.rows import Row
 
 _MANY = 60
@@ -29,6 +30,8 @@ _CAPTION = (
     "on the training text, per supervised token; their parts are unweighted, total is the weighted sum that was "
     "optimised, so its height says nothing between objectives. Thin lines are rows, thick ones their running mean."
 )
+
+_SWAPPED = "Where a dotted line stands, the teacher that it names took over."
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def learning(runs: Sequence[Run], subjects: Sequence[str]) -> Figure | None:
                 continue
             known = measure(metric, curves[0].rows[0].unit)
             title = known.title if split == "train" else f"validation: {known.title}"
-            panels.append(Panel(_panel(known, curves, title, split), title, metric not in _SECOND))
+            panels.append(Panel(_panel(known, curves, title, split, runs), title, metric not in _SECOND))
             table += [_ends(known, title, curve) for curve in curves]
     if not panels:
         return None
@@ -65,10 +68,12 @@ def learning(runs: Sequence[Run], subjects: Sequence[str]) -> Figure | None:
         Heading("at step"),
         Heading("undefined"),
     )
-    return Figure(tuple(panels), _CAPTION, _legend(runs, subjects), Table(headings, tuple(table)))
+    swapped = len(runs) == 1 and len(turns(runs[0])) > 1
+    caption = f"{_CAPTION} {_SWAPPED}" if swapped else _CAPTION
+    return Figure(tuple(panels), caption, _legend(runs, subjects), Table(headings, tuple(table)))
 
 
-def _panel(known: Measure, curves: Sequence[Curve], title: str, split: str) -> str:
+def _panel(known: Measure, curves: Sequence[Curve], title: str, split: str, runs: Sequence[Run]) -> str:
     best = split == "validation" and known.better == "lower"
     points = [[(float(row.step), row.value) for row in curve.rows] for curve in curves]
     values = [value for series in points for _, value in series if math.isfinite(value)]
@@ -77,7 +82,7 @@ def _panel(known: Measure, curves: Sequence[Curve], title: str, split: str) -> s
     y = axes.fitted(values, drawing.BOTTOM, drawing.TOP, known.unit, log, wanted=5)
     crowd = len(curves) > _CROWD
     most = max(60, 240 * _CROWD // max(len(curves), _CROWD))
-    marks: list[str] = []
+    marks: list[str] = takeovers(runs[0], x, y) if len(runs) == 1 else []
     for curve, series in zip(curves, points, strict=True):
         look, many = colour(curve.subject), len(series) > _MANY and split == "train" and known is not RATE
         marks.append(drawing.line(series, x, y, look, curve.name, faint=many or crowd, most=most))

@@ -20,6 +20,7 @@ from distill.reports import (
     reasons,
     results,
     runlist,
+    teaching,
 )
 from distill.reports.cells import Cell, Design, design
 from distill.reports.continuations import continuations
@@ -52,6 +53,7 @@ def _of_run(run: Run) -> Document:
         sections=_sections(
             ("Result", [results.results(cell) if cell.subjects else None, results.differences(cell)]),
             ("Learning curves", [curves.learning([run], run.subjects)]),
+            ("Several teachers", teaching.several(run)),
             ("Calibration", [calibration.reliability(cell)]),
             ("Token by token", [passages.passages(run)]),
             ("By domain", [domains.by_domain(run)]),

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from distill.signals.softening import log_probabilities, pair
-from distill.types import Signal
+from distill.types import Outputs, Signal
 
 CHUNK = 256
 """Positions whose logits exist at once while teachers are compared."""
@@ -48,21 +48,37 @@ class MeanProbabilities(Signal):
         return _mixed(_softened(sides, temperature), log_w), log_probabilities(logits, temperature)
 
     def disagreement(self, tokens: int, temperature: float) -> Tensor:
-        """() how far the teachers are from their mean, summed over the N tokens: the generalised Jensen-Shannon
-        divergence of the teachers.
+        """() float64, how far the teachers are from their mean, summed over the N tokens: the generalised
+        Jensen-Shannon divergence of the teachers.
 
         Formula: T² Σ_n Σ_m w_m KL(p_m,T ‖ p̄_T); mean_m KL(p_m ‖ q) = KL(p̄ ‖ q) + it, whatever q
         Source: Lin (1991). Divergence measures based on the Shannon entropy. IEEE Trans. Inf. Theory 37(1), section IV.
         """
         total = torch.zeros((), dtype=torch.float64)
         for rows in _chunks(tokens):
-            *sides, log_w = self.chunk(rows)
-            log_p = _softened(sides, temperature)
-            log_mean = _mixed(log_p, log_w)
-            for m, one in enumerate(log_p):
-                apart = torch.where(one > -torch.inf, one.exp() * (one - log_mean), 0.0).sum(-1)  # (C,)
-                total += (log_w[:, m].exp() * apart).sum().double().cpu()
+            log_p, log_w = self._sides(rows, temperature)
+            total += _mean_kl(log_p, log_w, _mixed(log_p, log_w))
         return total * temperature**2
+
+    def divided(self, outputs: Outputs, temperature: float) -> Tensor:
+        """(3,) float64 sums over N tokens: how far a student is from the teachers, from their mean, and they from it.
+
+        Formula: T² mean_m KL(p_m ‖ q), T² KL(p̄ ‖ q), T² mean_m KL(p_m ‖ p̄); the first is the sum of the other two
+        """
+        total = torch.zeros(3, dtype=torch.float64)
+        for rows in _chunks(outputs.hidden.shape[0]):
+            log_p, log_w = self._sides(rows, temperature)
+            log_q = log_probabilities(outputs.head.logits(outputs.hidden[rows]), temperature)  # (C, V)
+            log_mean = _mixed(log_p, log_w)
+            of_mean = _kl(log_mean, log_q).sum().double().cpu()
+            apart = [_mean_kl(log_p, log_w, other) for other in (log_q, log_mean)]
+            total += torch.stack([apart[0], of_mean, apart[1]])
+        return total * temperature**2
+
+    def _sides(self, rows: slice, temperature: float) -> tuple[list[Tensor], Tensor]:
+        """M of (C, V) log-probabilities, and the logarithms of the weights (C or 1, M)."""
+        *sides, log_w = self.chunk(rows)
+        return _softened(sides, temperature), log_w
 
 
 @dataclass(frozen=True)
@@ -123,6 +139,17 @@ def _mixed(log_p: Sequence[Tensor], log_w: Tensor) -> Tensor:
     for m, one in enumerate(log_p[1:], start=1):
         total = torch.logaddexp(total, log_w[:, m, None] + one)
     return total
+
+
+def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """(C,); what p excludes adds nothing."""
+    return torch.where(log_p > -torch.inf, log_p.exp() * (log_p - log_q), 0.0).sum(-1)
+
+
+def _mean_kl(log_p: Sequence[Tensor], log_w: Tensor, log_q: Tensor) -> Tensor:
+    """() float64: Σ_n Σ_m w_m KL(p_m ‖ q)."""
+    each = (log_w[:, m].exp() * _kl(one, log_q) for m, one in enumerate(log_p))
+    return torch.stack([one.sum().double().cpu() for one in each]).sum()
 
 
 def _rows(weights: Tensor, rows: slice) -> Tensor:

@@ -18,7 +18,7 @@ from distill.errors import BadInput
 from distill.ranges import NonNegative
 from distill.signals.mixture import MeanLogits, MeanProbabilities, likelihoods
 from distill.teachers.teacher import Teacher
-from distill.types import Batch, ModelShape, Moment, Request, Signal
+from distill.types import Batch, ModelShape, Moment, Outputs, Request, Signal
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class Ensemble(Teacher):
     """The mean of several teachers, weighed alike, by hand, by the text or by the domain of the text.
 
-    Formula: p̄_T = Σ_m w_m softmax(z_m / T), or softmax(Σ_m w_m z_m / T); T² mean_m KL(p_m ‖ q) = T² KL(p̄ ‖ q) +
-        teachers/disagreement, which is logged for the mean of probabilities
+    Formula: p̄_T = Σ_m w_m softmax(z_m / T), or softmax(Σ_m w_m z_m / T); of the mean of probabilities is logged
+        T² mean_m KL(p_m ‖ q) = T² KL(p̄ ‖ q) + T² mean_m KL(p_m ‖ p̄), as teachers/{mean_kl, kl_of_mean, disagreement}
     Source: Hinton et al. (2015). Distilling the Knowledge in a Neural Network. arXiv:1503.02531 (both means);
         Yang et al. (2020). TextBrewer. arXiv:2002.12620 (mean of probabilities)
 
@@ -165,12 +165,17 @@ class Ensemble(Teacher):
         self._last = signal, batch.teacher_positions.numel()
         return signal
 
-    def account(self, temperature: float) -> Mapping[str, float]:
-        """How much of the mean divergence from the teachers no student can ever lose, in the last micro-batch."""
+    @torch.no_grad()
+    def account(self, temperature: float, outputs: Outputs | None = None) -> Mapping[str, float]:
+        """Of the last micro-batch, nats a token: how much of the mean divergence from the teachers no student can ever
+        lose; and, beside a student's outputs, that divergence and its divergence from their mean."""
         if self._last is None:
             return {}
         signal, tokens = self._last
-        return {"teachers/disagreement": signal.disagreement(tokens, temperature).item() / max(tokens, 1)}
+        if outputs is None or outputs.hidden.shape[0] != tokens:
+            return {"teachers/disagreement": signal.disagreement(tokens, temperature).item() / max(tokens, 1)}
+        told = (signal.divided(outputs, temperature) / max(tokens, 1)).tolist()
+        return dict(zip(("teachers/mean_kl", "teachers/kl_of_mean", "teachers/disagreement"), told, strict=True))
 
     @staticmethod
     def _said(name: str, teacher: Teacher, batch: Batch) -> Signal:

@@ -12,7 +12,7 @@ import torch
 from distill.errors import BadInput
 from distill.ranges import Count, NonNegative
 from distill.teachers.teacher import Teacher
-from distill.types import Batch, ModelShape, Moment, Request, Signal
+from distill.types import Batch, ModelShape, Moment, Outputs, Request, Signal
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -38,7 +38,7 @@ class Schedule(Teacher):
     provides: ClassVar[frozenset[str]] = frozenset({"logits"})
     changes: ClassVar[bool] = True
     in_turn: ClassVar[bool] = True
-    units: ClassVar[Mapping[str, str]] = {"teachers/turn": "count"}
+    units: ClassVar[Mapping[str, str]] = {"teachers/turn": "count", "teachers/since": "count"}
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class Schedule(Teacher):
         self.patience, self.least = patience, least
         self._refuse()
         self.turn, self.waited, self.best = 0, 0, float("inf")
+        self._teaching, self._since = 0, 0  # the turn of the last micro-step, and the optimiser step that it began with
 
     # ------------------------------------------------------------------------------------------------- taking turns
 
@@ -67,6 +68,8 @@ class Schedule(Teacher):
     def follow(self, student: "PreTrainedModel", moment: Moment) -> None:
         if self.at is not None:
             self.turn = sum(moment.step >= step for step in self.at)
+        if self.turn != self._teaching:
+            self._teaching, self._since = self.turn, moment.step
         for one in self._active:
             one.follow(student, moment)
 
@@ -83,15 +86,19 @@ class Schedule(Teacher):
 
     def state(self) -> dict[str, Any]:
         members = {name: self.teachers[name].state() for name in self.order}
-        return {"turn": self.turn, "waited": self.waited, "best": self.best, "teachers": members}
+        own = {"turn": self.turn, "waited": self.waited, "best": self.best}
+        return {**own, "teaching": self._teaching, "since": self._since, "teachers": members}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.turn, self.waited, self.best = state["turn"], state["waited"], state["best"]
+        self._teaching, self._since = state.get("teaching", self.turn), state.get("since", 0)
         for name in dict.fromkeys(self.order):
             self.teachers[name].restore(state["teachers"][name])
 
-    def account(self, temperature: float) -> Mapping[str, float]:
-        return {"teachers/turn": float(self.turn), **self.now.account(temperature)}
+    def account(self, temperature: float, outputs: Outputs | None = None) -> Mapping[str, float]:
+        """Which of them teaches, counted from 0, and the optimiser steps that had been made when it took over."""
+        told = {"teachers/turn": float(self.turn), "teachers/since": float(self._since)}
+        return {**told, **self.now.account(temperature, outputs)}
 
     def teach(self, batch: Batch, request: Request) -> Signal | None:
         before = self.now.passes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from distill.types import Batch, ModelShape, Moment, Request, Signal
+from distill.types import Batch, ModelShape, Moment, Outputs, Request, Signal
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -113,11 +113,12 @@ class Teacher(ABC):
         """Go on from there."""
         return
 
-    def account(self, temperature: float) -> Mapping[str, float]:
-        """Numbers about its last answer, by name, for the log.
+    def account(self, temperature: float, outputs: Outputs | None = None) -> Mapping[str, float]:
+        """Numbers about its last answer, by name, for the log; without a gradient.
 
         Args:
             temperature: of the objective.
+            outputs: the student's to the same batch, where it is at hand.
         """
         return {}
 

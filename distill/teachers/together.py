@@ -118,10 +118,10 @@ class Seat(Teacher):
         self._turn.wait((*self._place, CHUNK, rows.start))
         return self.together.chunk(signal, rows)
 
-    def account(self, temperature: float) -> Mapping[str, float]:
+    def account(self, temperature: float, outputs: Outputs | None = None) -> Mapping[str, float]:
         self._turn.wait((*self._place, ACCOUNT))
         self.together.forget()  # it may look at the answer, whose chunks lie in one buffer: nobody reads it any more
-        return self.together.teacher.account(temperature)
+        return self.together.teacher.account(temperature, outputs)
 
     def foretell(self, tokens: int) -> tuple[str, ...]:
         return self.together.teacher.foretell(tokens)

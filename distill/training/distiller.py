@@ -11,6 +11,7 @@ resumed run does it at the same steps; values are logged every n steps, without 
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -81,6 +82,7 @@ class Distiller(pl.LightningModule):
         self.norms = Spread()
         self.balance = Balance(objective)
         self.seen: Seen | None = None
+        self.told: Mapping[str, float] = {}
         self.logged_at = time.perf_counter()
         self.logged_tokens = 0
 
@@ -101,6 +103,9 @@ class Distiller(pl.LightningModule):
         weighed = self.objective(outputs, signal, batch, moment)
         self.tally.add(weighed, batch)
         self.seen = Seen(outputs, signal, batch, moment)
+        if self._logs_now and self._closes(index):
+            temperature = torch.as_tensor(number(self.objective.temperature)).detach()  # it may be learned
+            self.told = self.teacher.account(temperature.item(), outputs)
         return weighed.total
 
     def on_before_backward(self, loss: Tensor) -> None:
@@ -180,6 +185,10 @@ class Distiller(pl.LightningModule):
     def _over_ranks(self, value: Tensor) -> Tensor:
         return self.trainer.strategy.reduce(value, reduce_op="sum") if self.trainer.world_size > 1 else value
 
+    def _closes(self, index: int) -> bool:
+        """Whether a micro-step is the last one of its optimiser step."""
+        return (index + 1) % self.trainer.accumulate_grad_batches == 0
+
     def _micro_step(self, index: int) -> int:
         accumulated = self.trainer.accumulate_grad_batches
         return self.global_step * accumulated + index % accumulated
@@ -197,8 +206,7 @@ class Distiller(pl.LightningModule):
         now, tokens = time.perf_counter(), self.tally.seen
         values = {f"loss/{name}": value for name, value in self.tally.means().items()}
         values |= {"gradient_norm": norm.item(), "learning_rate": learning_rate, **self.alignment.account()}
-        temperature = torch.as_tensor(number(self.objective.temperature)).detach()  # it may be learned
-        values |= self.teacher.account(temperature.item())
+        values |= self.told
         values |= {**self.objective.in_force(), **self.rollout.account()}
         if self.global_step > 0:
             values["tokens_per_second"] = (tokens - self.logged_tokens) / (now - self.logged_at)

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distill.divergences.kl import forward_kl
 from distill.signals.dense import Dense
 from distill.signals.mixture import MeanLogits, MeanProbabilities, likelihoods
+from distill.types import Head, Outputs
 
 N, V = 5, 11
 WHOLE = slice(0, N)
@@ -22,6 +23,7 @@ def mixed(logits: list[torch.Tensor], weights: torch.Tensor, kind=MeanProbabilit
     return kind(tuple(map(Dense, logits)), weights)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 4), temperature=st.sampled_from([0.5, 1.0, 2.0, 7.0]))
 def test_the_mean_of_divergences_is_the_divergence_of_the_mean_and_the_disagreement(seed, count, temperature):
     *logits, student = teachers(seed, count + 1)
@@ -35,6 +37,8 @@ def test_the_mean_of_divergences_is_the_divergence_of_the_mean_and_the_disagreem
     of_mean = temperature**2 * forward_kl(log_p, log_q).sum()
     apart = signal.disagreement(N, temperature)
     torch.testing.assert_close(mean, of_mean + apart)
+    outputs = Outputs(student, Head(torch.eye(V, dtype=torch.float64)))
+    torch.testing.assert_close(signal.divided(outputs, temperature), torch.stack([mean, of_mean, apart]))
     assert apart > -1e-12
     assert of_mean <= mean + 1e-9
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from distill.errors import BadInput
+from distill.models import answer
 from distill.teachers.ensemble import Ensemble
 from distill.teachers.live import Live
 from distill.teachers.none import NoTeacher
@@ -90,6 +91,24 @@ def test_what_the_teachers_disagree_on_is_told(teachers, batch):
     mean = torch.logsumexp(torch.stack(apart), 0) - torch.tensor(2.0).log()
     expected = sum(0.5 * (one.exp() * (one - mean)).sum() for one in apart) / batch.tokens
     assert made.account(1.0)["teachers/disagreement"] == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_beside_a_student_the_divergence_from_the_teachers_is_told_in_its_two_parts(teachers, batch, tiny_llama):
+    made, student = Ensemble(teachers, weights={"code": 3.0, "mail": 1.0}), tiny_llama(seed=9)
+    made.teach(batch, Request())
+    outputs = answer(student, batch.inputs, batch.positions, Request())
+    told = made.account(2.0, outputs)
+    log_q = (outputs.head.logits(outputs.hidden) / 2.0).log_softmax(-1)
+    each = []
+    for one in teachers.values():
+        signal = one.teach(batch, Request())
+        log_p, _ = signal.pair(signal.chunk(slice(0, batch.tokens)), outputs.head.logits(outputs.hidden), 2.0)
+        each.append(4.0 * (log_p.exp() * (log_p - log_q)).sum().item() / batch.tokens)
+    assert told["teachers/mean_kl"] == pytest.approx(0.75 * each[0] + 0.25 * each[1], rel=1e-4)
+    assert told["teachers/mean_kl"] == pytest.approx(
+        told["teachers/kl_of_mean"] + told["teachers/disagreement"], rel=1e-4
+    )
+    assert told["teachers/disagreement"] == pytest.approx(made.account(2.0)["teachers/disagreement"], rel=1e-6)
 
 
 def test_one_teacher_twice_is_that_teacher(teachers, batch):

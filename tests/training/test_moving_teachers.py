@@ -77,18 +77,32 @@ def losses_of(folder) -> list[float]:
 
 
 def turns(folder) -> list[float]:
-    return [row.value for row in read(folder / METRICS) if row.metric == "teachers/turn"]
+    return told(folder, "teachers/turn")
+
+
+def told(folder, metric) -> list[float]:
+    return [row.value for row in read(folder / METRICS) if row.metric == metric]
 
 
 def test_the_next_teacher_takes_over_at_its_step(run, kinds):
     _, folder = run("run", kinds["at a step"])
     assert turns(folder) == [0, 0, 0, 1, 1, 1]
+    assert told(folder, "teachers/since") == [0, 0, 0, 3, 3, 3]
 
 
 def test_the_next_teacher_takes_over_when_validation_is_no_better(run, kinds):
     """The first point (before step 1) counts; none is 10 nats better, so the second, after step 2, is a plateau."""
     _, folder = run("run", kinds["on a plateau"])
     assert turns(folder) == [0, 0, 1, 1, 1, 1]
+    assert told(folder, "teachers/since") == [0, 0, 2, 2, 2, 2]
+
+
+def test_an_ensembles_divergence_is_logged_in_its_two_parts(run, kinds):
+    _, folder = run("run", kinds["several"])
+    parts = zip(*(told(folder, f"teachers/{name}") for name in ("mean_kl", "kl_of_mean", "disagreement")), strict=True)
+    found = list(parts)
+    assert len(found) == 6
+    assert all(whole == pytest.approx(of_mean + apart, rel=1e-4) for whole, of_mean, apart in found)
 
 
 def test_a_schedule_is_not_a_training_by_either_alone(run, kinds, teachers):
