@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from distill.signals.bucket import bucketed
 from distill.signals.softening import log_probabilities
 from distill.signals.tied import refuse_other
 from distill.types import Signal
@@ -45,7 +46,7 @@ class TopK(Signal):
         log_p = log_probabilities(logits, temperature)  # (N, V)
         k = min(k, log_p.shape[1])
         values, ids = log_p.topk(k, dim=-1)  # (N, K)
-        return cls(ids, values, _rest(log_p, ids), temperature, log_p.shape[1])
+        return cls(ids, values, bucketed(log_p, ids)[:, -1], temperature, log_p.shape[1])
 
     def at(self, rows: Tensor) -> "TopK":
         return TopK(self.ids[rows], self.values[rows], self.tail[rows], self.temperature, self.vocabulary)
@@ -66,23 +67,12 @@ class TopK(Signal):
         )
         wide = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
         softened = wide if self.temperature == 1.0 else wide * (1.0 / self.temperature)
-        kept = softened.gather(-1, ids)  # (C, K)
         if ids.shape[-1] == self.vocabulary:
-            return log_p, kept.log_softmax(-1)
-        return log_p, torch.cat([kept, _rest(softened, ids)[:, None]], dim=-1).log_softmax(-1)
+            return log_p, softened.gather(-1, ids).log_softmax(-1)
+        return log_p, bucketed(softened, ids).log_softmax(-1)
 
     def answers(self, chunk: tuple[Tensor, ...], targets: Tensor) -> Tensor:
         """(C,) a target's place among the K, or K: in the tail."""
         ids, _ = chunk
         found = ids == targets[:, None]  # (C, K)
         return torch.where(found.any(-1), found.int().argmax(-1), ids.shape[-1])
-
-
-def _rest(values: Tensor, ids: Tensor) -> Tensor:
-    """(C, V), (C, K) -> (C,) log-sum-exp over the tokens that are not among ``ids``; −inf where none is left."""
-    rest = values.scatter(-1, ids, -torch.inf)  # (C, V)
-    largest = rest.detach().amax(-1)  # (C,)
-    empty = largest == -torch.inf  # whose own log-sum-exp would have a NaN gradient
-    largest = largest.masked_fill(empty, 0.0)
-    total = (rest - largest[:, None]).exp().sum(-1)
-    return (total.masked_fill(empty, 1.0).log() + largest).masked_fill(empty, -torch.inf)
