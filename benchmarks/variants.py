@@ -89,9 +89,10 @@ def ours(
     compiled: bool = False,
     kernel: bool = False,
     said: Callable[[Work], Signal] = head_and_state,
+    chunk: int = 256,
 ) -> Run:
     """An objective, as a training step calls it: supervised tokens are gathered before the head."""
-    objective = Objective(losses, compile=compiled, kernel=kernel)
+    objective = Objective(losses, chunk=chunk, compile=compiled, kernel=kernel)
 
     def run(work: Work) -> Tensor:
         keep = work.targets >= 0
@@ -199,6 +200,8 @@ VARIANTS: dict[str, Variant] = {
     "ours KL": Variant("KL", lambda: ours(kd(forward_kl), kernel=True)),
     "ours JSD": Variant("JSD", lambda: ours(kd(jensen_shannon), kernel=True)),
     "ours KL + RKL + JSD + CE": Variant("mix", lambda: ours(mixed(), kernel=True)),
+    "ours KL, chunks of 128": Variant("KL", lambda: ours(kd(forward_kl), kernel=True, chunk=128)),
+    "ours JSD, chunks of 128": Variant("JSD", lambda: ours(kd(jensen_shannon), kernel=True, chunk=128)),
     "ours KL, torch.compile": Variant("KL", lambda: ours(kd(forward_kl), compiled=True)),
     "ours JSD, torch.compile": Variant("JSD", lambda: ours(kd(jensen_shannon), compiled=True)),
     "ours KL, eager": Variant("KL", lambda: ours(kd(forward_kl))),
