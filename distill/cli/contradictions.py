@@ -47,9 +47,11 @@ def contradictions(config: dict[str, Any], origin: Callable[[str], str]) -> list
 
 def _two_corpora(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
     data = config.get("data")
-    if isinstance(data, dict) and data.get("path") and data.get("name"):
-        place = f"{origin('data.path')} data.path, data.name"
-        yield BadInput(place, f"got {data['path']!r} and {data['name']!r}, expected one of the two")
+    keys = [key for key in ("path", "name", "sources") if isinstance(data, dict) and data.get(key)]
+    if len(keys) > 1:
+        place = f"{origin(f'data.{keys[0]}')} {', '.join(f'data.{key}' for key in keys)}"
+        got = " and ".join(repr(data[key]) for key in keys)
+        yield BadInput(place, f"got {got}, expected one of them")
 
 
 def _needless_control(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:

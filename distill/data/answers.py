@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 
 from distill.data.collate import Collate
 from distill.data.corpus import Corpus, Document
+from distill.data.domains import refuse_strangers
 from distill.data.encode import Marks
 from distill.data.facts import Facts, SplitFacts
 from distill.data.mixture import Mixture
@@ -160,12 +161,11 @@ class AnswerData(DataModule):
     def _chosen(self) -> list[Document]:
         """Training records of the domains that are trained on."""
         wanted, found = self.shape.train_domains, self.documents.train
+        there = {document.domain for document in found}
+        refuse_strangers("data.train_domains", wanted or (), there)
+        refuse_strangers("data.domain_weights", self.shape.domain_weights, there)
         if wanted is None:
             return list(found)
-        strangers = sorted(set(wanted) - {document.domain for document in found})
-        if strangers:
-            known = ", ".join(sorted({document.domain for document in found}))
-            raise BadInput("data.train_domains", f"no such domain; there are {known}", value=strangers[0])
         return [document for document in found if document.domain in wanted]
 
     def _lay(self, documents: Sequence[Document], training: bool, enough: int | None) -> Laid:
@@ -177,7 +177,8 @@ class AnswerData(DataModule):
                 dropped[BEYOND] += 1
                 continue
             made = self.spelled(document, training)
-            whole = [self._weighted(self._encoded(one, document)) for one in made] if not isinstance(made, str) else []
+            whole = [] if isinstance(made, str) else [self._encoded(one, document) for one in made]
+            whole = [self._weighted(one) for one in whole] if training else whole
             cut = [one.cut(self.sequence_length) for one in whole]
             kept = [one for one in cut if one.tokens]
             lengths += [len(one.piece.inputs) for one in whole]
@@ -304,4 +305,14 @@ def _facts(
         tokens_truncated=lost,
         median_tokens=int(np.median(lengths)) if len(lengths) else 0,
         longest_tokens=max(lengths, default=0),
+        domains=_by_domain(rows),
     )
+
+
+def _by_domain(rows: Sequence[tuple[Sample, ...]]) -> dict[str, int]:
+    """Supervised tokens of each domain in all rows; nothing where there is but one."""
+    found: Counter[str] = Counter()
+    for row in rows:
+        for sample in row:
+            found[sample.piece.domain] += sample.tokens
+    return dict(sorted(found.items())) if len(found) > 1 else {}

@@ -57,6 +57,7 @@ class Collate:
             spans=spans,
             domains=tuple(piece.domain for piece in pieces),
             documents=tuple(piece.document for piece in pieces if piece.document is not None),
+            weights=_weights(pieces),
         )
 
     def _laid(self, rows: Sequence[Sequence[np.ndarray]], padding: int) -> tuple[dict[str, Tensor], Tensor]:
@@ -84,6 +85,14 @@ class Collate:
         lengths = np.asarray([len(piece) for (piece,) in rows])
         mask = np.arange(ids.shape[1]) < lengths[:, None]  # (B, S)
         return {"input_ids": _tensor(ids), "attention_mask": _tensor(mask)}
+
+
+def _weights(pieces: Sequence[Piece]) -> Tensor | None:
+    """(N,) float32 of every token; None where all are 1."""
+    if all(piece.weight == 1.0 for piece in pieces):
+        return None
+    each = np.asarray([piece.weight for piece in pieces], dtype=np.float32)
+    return torch.from_numpy(np.repeat(each, [len(piece.targets) for piece in pieces]))
 
 
 def _beside(piece: Piece) -> BesidePiece:

@@ -4,7 +4,7 @@ Imports no torch: a report needs only this.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class SplitFacts:
         documents_cut: documents longer than ``sequence_length``: the later pieces lack what came before.
         tokens_truncated: always 0, since documents are cut and never cut off; told so that it can be read.
         median_tokens, longest_tokens: of a document, marks included.
+        domains: supervised tokens of each domain, as often as they are shown; empty where there is one.
     """
 
     documents: int
@@ -33,6 +34,7 @@ class SplitFacts:
     tokens_truncated: int
     median_tokens: int
     longest_tokens: int
+    domains: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,5 +73,19 @@ def _line(name: str, facts: SplitFacts) -> str:
         f"{name}: {facts.documents:,} documents, {facts.tokens:,} tokens, {facts.bytes:,} bytes "
         f"in {facts.rows:,} rows, {facts.fill:.1%} full; {facts.documents_cut:,} documents cut, "
         f"{facts.tokens_truncated} tokens lost "
-        f"(median {facts.median_tokens:,}, longest {facts.longest_tokens:,} tokens)"
+        f"(median {facts.median_tokens:,}, longest {facts.longest_tokens:,} tokens)" + _by_domain(facts.domains)
     )
+
+
+def _by_domain(tokens: Mapping[str, int], most: int = 6) -> str:
+    """Shares of the largest ones; the rest by their number."""
+    total = sum(tokens.values())
+    order = sorted(tokens, key=lambda name: -tokens[name])
+    told = ", ".join(f"{_printable(name)} {tokens[name] / total:.0%}" for name in order[:most])
+    more = f" and {len(order) - most} more" if len(order) > most else ""
+    return f"; {told}{more}" if total else ""
+
+
+def _printable(name: str) -> str:
+    """A name that a stranger's record gave, without what a terminal would obey."""
+    return "".join(one if one.isprintable() else "?" for one in name) or "(none)"

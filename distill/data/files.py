@@ -54,7 +54,7 @@ def files(path: Path, field: str = "text") -> Corpus:
 def _walked(path: Path, found: list[Path], field: str, tally: Tally) -> Iterator[str]:
     for file in found:
         tally.domain = domain_of(path, file)
-        yield from _texts(file, field, tally)
+        yield from texts_of(file, field, tally)
 
 
 def domain_of(path: Path, file: Path) -> str:
@@ -85,7 +85,8 @@ def suffix_of(path: Path) -> str:
     return next((suffix for suffix in reversed(SUFFIXES) if name.endswith(suffix)), "")
 
 
-def _texts(path: Path, field: str, tally: Tally) -> Iterator[str]:
+def texts_of(path: Path, field: str, tally: Tally) -> Iterator[str]:
+    """The documents of one file."""
     if not path.is_file():
         raise BadInput(str(path), "no file, or a link to nothing", remedy="remove it")
     try:
@@ -159,6 +160,8 @@ def _sections(path: Path, tally: Tally) -> Iterator[str]:
 
 
 def _json_lines(path: Path, field: str, tally: Tally) -> Iterator[str]:
+    """A record's field ``domain`` says where it is from, else its file does."""
+    domain = tally.domain
     for place, line in whole_lines(path):
         tally.rows += 1
         if not line.strip():
@@ -167,6 +170,7 @@ def _json_lines(path: Path, field: str, tally: Tally) -> Iterator[str]:
         row = json_object(place, line)
         if field not in row:
             raise BadInput(place, f"no field '{field}' {fields_told(list(row))}", remedy="data.field=NAME")
+        tally.domain = str(row.get("domain") or domain)
         yield from text_of(place, row[field], field, tally)
 
 

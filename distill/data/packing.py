@@ -35,6 +35,7 @@ class Piece:
         bytes: UTF-8 bytes that the targets spell.
         beside: the same text in the tokens of a teacher with another tokenizer.
         domain: where its document is from; no part of its hash.
+        weight: of each of its tokens in every loss.
         document: its number in the split; None where a sample is a document of its own.
     """
 
@@ -44,6 +45,7 @@ class Piece:
     beside: BesidePiece | None = None
     domain: str = ""
     document: int | None = None
+    weight: float = 1.0
 
     @property
     def hash(self) -> str:
@@ -67,6 +69,7 @@ class Pieces:
         beside: the documents in the tokens of a teacher with another tokenizer.
         owners: (pieces,) int64, the document of each.
         domains: of every document; empty where nobody says.
+        weights: the same, of their tokens in every loss; empty for 1.
     """
 
     encoded: Encoded
@@ -77,6 +80,7 @@ class Pieces:
     beside: Beside | None = None
     owners: np.ndarray | None = None
     domains: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -88,7 +92,9 @@ class Pieces:
         beside = None if self.beside is None else self.beside.piece(start, length)
         document = None if self.owners is None else int(self.owners[index])
         domain = self.domains[document] if self.domains and document is not None else ""
-        return Piece(ids[start : start + length], ids[after], int(spelled[after].sum()), beside, domain, document)
+        weight = self.weights[document] if self.weights and document is not None else 1.0
+        shown, count = ids[start : start + length], int(spelled[after].sum())
+        return Piece(shown, ids[after], count, beside, domain, document, weight)
 
     @property
     def tokens(self) -> int:

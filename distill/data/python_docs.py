@@ -15,11 +15,15 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from distill.data.corpus import Corpus, Tally, gather
+from distill.data.corpus import SHORT, Corpus, Tally, gather
 from distill.data.keep import kept
 from distill.errors import BadInput
 
+FORMAT = 2
+"""Of what is kept."""
 SHORTEST = 200
+REFERENCE, LIBRARY = "reference", "library"
+"""The two domains: topics of the language reference, docstrings of the standard library."""
 PACKAGED_APART = frozenset({"ensurepip", "idlelib", "lib2to3", "test", "tests", "turtledemo"})
 LEFT_OUT = PACKAGED_APART | {"__pycache__", "dist-packages", "pydoc_data", "site-packages"}
 UNREADABLE = "unreadable"
@@ -36,23 +40,28 @@ def python_docs(cache: Path | None = None, library: Path | None = None) -> Corpu
     Raises:
         BadInput: this Python has no sources (an embedded or a stripped one).
     """
+    tally = Tally()
+    return gather(f"the documentation inside Python {sys.version.split()[0]}", docs(tally, cache, library), tally)
+
+
+def docs(tally: Tally, cache: Path | None = None, library: Path | None = None) -> Iterator[str]:
+    """The same as a reader: texts, with the tally saying where each is from and which were no documents."""
     root = library or Path(sysconfig.get_paths()["stdlib"])
     sources = _sources(root)
     if not (root / TOPICS).is_file() or not sources:
         raise BadInput(str(root), "this Python carries no documentation", remedy="data.path=FILE_OR_FOLDER")
     folder = cache and cache / "corpora"
-    texts = json.loads(kept(folder, _name(root, sources), lambda: json.dumps(_texts(root, sources))))
-    tally = Tally()
-    return gather(f"the documentation inside Python {sys.version.split()[0]}", _told(texts, tally), tally, SHORTEST)
-
-
-def _told(texts: list[str | None], tally: Tally) -> Iterator[str]:
-    for text in texts:
-        tally.rows += 1
-        if text is None:
-            tally.drop(UNREADABLE)
-        else:
-            yield text
+    parts = json.loads(kept(folder, _name(root, sources), lambda: json.dumps(_texts(root, sources))))
+    for domain, texts in parts.items():
+        tally.domain = domain
+        for text in texts:
+            tally.rows += 1
+            if text is None:
+                tally.drop(UNREADABLE)
+            elif text.strip() and len(text) < SHORTEST:
+                tally.drop(SHORT)
+            else:
+                yield text
 
 
 def _sources(root: Path) -> list[Path]:
@@ -64,19 +73,19 @@ def _sources(root: Path) -> list[Path]:
 def _name(root: Path, sources: list[Path]) -> str:
     """Keyed by the version and by the files: distributions patch and strip the same version differently."""
     files = [(path.relative_to(root).as_posix(), path.stat().st_size) for path in [root / TOPICS, *sources]]
-    key = hashlib.sha256(json.dumps([sys.version, files]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([FORMAT, sys.version, files]).encode()).hexdigest()
     return f"python-{sys.version_info[0]}.{sys.version_info[1]}-{key[:16]}.json"
 
 
-def _texts(root: Path, sources: list[Path]) -> list[str | None]:
-    """Topics, then docstrings; None stands for a file that cannot be parsed."""
-    texts: list[str | None] = list(_topics(root / TOPICS))
+def _texts(root: Path, sources: list[Path]) -> dict[str, list[str | None]]:
+    """By domain; None stands for a file that cannot be parsed."""
+    library: list[str | None] = []
     for path in sources:
         try:
-            texts.extend(_docstrings(_parsed(path)))
+            library.extend(_docstrings(_parsed(path)))
         except (SyntaxError, ValueError, RecursionError):
-            texts.append(None)
-    return texts
+            library.append(None)
+    return {REFERENCE: list(_topics(root / TOPICS)), LIBRARY: library}
 
 
 def _topics(path: Path) -> Iterator[str]:

@@ -20,12 +20,15 @@ from transformers import PreTrainedTokenizerBase
 
 from distill.data.beside import beside
 from distill.data.collate import Collate
-from distill.data.corpus import Corpus
+from distill.data.corpus import Corpus, Document
+from distill.data.domains import Domains
 from distill.data.encode import Marks
 from distill.data.facts import Facts
 from distill.data.files import files
 from distill.data.hub import hub
+from distill.data.mixture import Mixture
 from distill.data.module import DataModule
+from distill.data.named import named
 from distill.data.packing import Rows
 from distill.data.prepared import Prepared, SplitName, prepared
 from distill.data.prompts import Prompt, prompts
@@ -44,8 +47,9 @@ class TextData(DataModule):
 
     Args:
         path: a file or folder of the user's: .txt, .jsonl (.gz, .xz), .parquet.
-        name: a data set of the hub, or a folder that ``datasets`` reads. Neither path nor name: the documentation that
-            every Python carries.
+        name: a data set of the hub, or a folder that ``datasets`` reads. Nothing at all: the documentation that every
+            Python carries.
+        sources: several sources, each a domain: name -> a file or folder, null for that documentation.
         field: the key or column that holds the text.
         subset: the configuration of the hub's data set.
         split: the split of the hub's data set that is read; train, validation and test are made of it here.
@@ -59,10 +63,13 @@ class TextData(DataModule):
         seed: of the order of training rows.
         workers: processes that make batches; 0 makes them in this one.
         evaluation_tokens: stop validation and test with the piece that reaches this many tokens; None takes all.
+        mixture: how often each domain is seen.
+        domain_weights: of a domain's tokens in every loss.
+        train_domains: train on these alone.
         cache: a folder for the gathered documentation and the trained tokenizer; None keeps nothing.
 
     Raises:
-        BadInput: path and name are both given.
+        BadInput: more than one of path, name and sources is given.
     """
 
     kind: ClassVar[str] = "text"
@@ -85,11 +92,17 @@ class TextData(DataModule):
         workers: Natural = 0,
         evaluation_tokens: Count | None = None,
         cache: str | None = None,
+        sources: dict[str, str | None] | None = None,
+        mixture: Mixture | None = None,
+        domain_weights: dict[str, float] | None = None,
+        train_domains: list[str] | None = None,
     ) -> None:
         super().__init__()
-        if path is not None and name is not None:
-            two = f"{path}, {name}"
-            raise BadInput("data.path and data.name", "two sources of text", value=two, remedy="give one of them")
+        given = [str(one) for one in (path, name, sources) if one is not None]
+        if len(given) > 1:
+            place, both = "data.path, data.name, data.sources", ", ".join(given)
+            raise BadInput(place, "two sources of text", value=both, remedy="give one of them")
+        self.sources, self.domains = sources, Domains(mixture, domain_weights or {}, train_domains)
         self.path, self.name, self.field, self.subset, self.split = path, name, field, subset, split
         self.recipe, self.share, self.packing = tokenizer, share, packing
         self.fractions = (validation, test)
@@ -107,6 +120,8 @@ class TextData(DataModule):
         """All documents, read once."""
         if self.path is not None:
             return files(Path(self.path).expanduser(), self.field)
+        if self.sources is not None:
+            return named(self.sources, self.field, self.cache)
         if self.name is not None:
             return hub(self.name, self.field, self.split, self.subset, self.cache)
         return python_docs(self.cache)
@@ -115,6 +130,11 @@ class TextData(DataModule):
     def documents(self) -> Split:
         """Which document stands where."""
         return split_by_hash(self.corpus, *self.fractions, self.share)
+
+    @cached_property
+    def _train(self) -> list[Document]:
+        """Training documents of the domains that are trained on."""
+        return self.domains.chosen(self.documents.train)
 
     def prepare(self, tokenizer: PreTrainedTokenizerBase | None = None) -> PreTrainedTokenizerBase:
         """Read, split, tokenise and pack. Called again with the same tokenizer or none, it does nothing.
@@ -136,13 +156,13 @@ class TextData(DataModule):
             raise BadInput("data.tokenizer", reason, remedy="use a tokenizer with a tokenizer.json")
         limit = self.evaluation_tokens
         parts: dict[SplitName, tuple] = {
-            "train": (self.documents.train, None),
-            "validation": (self.documents.validation, limit),
-            "test": (self.documents.test, limit),
+            "train": (self._train, None, self.domains),
+            "validation": (self.documents.validation, limit, None),
+            "test": (self.documents.test, limit, None),
         }
         self._prepared = {
-            name: prepared(documents, chosen, Marks.of(chosen), self.sequence_length, self.packing, enough)
-            for name, (documents, enough) in parts.items()
+            name: prepared(documents, chosen, Marks.of(chosen), self.sequence_length, self.packing, enough, domains)
+            for name, (documents, enough, domains) in parts.items()
         }
         if not len(self._prepared["train"].rows):
             raise BadInput(self.corpus.source, "no training document has a token to predict", remedy="give more text")
@@ -160,7 +180,7 @@ class TextData(DataModule):
             reason = "its tokenizer does not tell which characters a token covers"
             raise BadInput("teacher", reason, remedy="use a model with a tokenizer.json")
         documents = {
-            "train": self.documents.train,
+            "train": self._train,
             "validation": self.documents.validation,
             "test": self.documents.test,
         }
@@ -217,6 +237,8 @@ class TextData(DataModule):
         """Documents, tokens, bytes, rows and what was dropped, for printing and for reports."""
         tokenizer = self._ready()
         dropped = dict(self.corpus.dropped) | dict(self.documents.dropped)
+        if others := len(self.documents.train) - len(self._train):
+            dropped["other_domain"] = others
         for made in self._prepared.values():
             for reason, count in made.dropped.items():
                 dropped[reason] = dropped.get(reason, 0) + count
@@ -239,6 +261,8 @@ class TextData(DataModule):
             "packing": self.packing,
             "evaluation_tokens": self.evaluation_tokens,
         }
+        if decided := self.domains.told(self.documents.train):
+            told["domains"] = decided
         if self._teacher is not None:
             told["teacher's tokenizer"] = fingerprint(self._teacher)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -262,7 +262,7 @@ def test_short_documents_give_short_prompts(make, tmp_path):
 
 
 def test_two_sources_are_refused():
-    with pytest.raises(BadInput, match=r"data\.path and data\.name: notes\.txt, org/set: two sources"):
+    with pytest.raises(BadInput, match=r"data\.path, data\.name, data\.sources: notes\.txt, org/set: two sources"):
         TextData(path="notes.txt", name="org/set")
 
 
