@@ -113,9 +113,18 @@ def _scores(texts: list[str], references: list[str], end: str) -> tuple[list[Mea
         raise BadInput("measure", "sacrebleu is not installed", remedy="pip install 'distill-lab[eval]'") from None
     rows, signatures = [], []
     for name, metric in (("bleu", BLEU()), ("chrf", CHRF())):
-        told: Any = metric.corpus_score(texts, [references], n_bootstrap=RESAMPLES)
+        told = _scored(metric, texts, references)
         mean, half = float(getattr(told, "_mean", told.score)), float(getattr(told, "_ci", 0.0))
         low, high = (mean - half, mean + half) if half > 0 else (None, None)
         rows.append(Measured(f"{name}{end}", float(told.score), "count", len(texts), low, high))
         signatures.append(f"{name} {metric.get_signature()}")
     return rows, "; ".join(signatures)
+
+
+def _scored(metric: Any, texts: list[str], references: list[str]) -> Any:
+    """A corpus's score with its bootstrap; without, where some resamples share no word with people's: sacrebleu's own
+    mean does not take their exact zeros beside its other numbers."""
+    try:
+        return metric.corpus_score(texts, [references], n_bootstrap=RESAMPLES)
+    except TypeError:
+        return metric.corpus_score(texts, [references])

@@ -8,6 +8,7 @@ from distill.data.greedy import greedy
 from distill.evaluation.cider import cider
 from distill.evaluation.drafting import speculative
 from distill.evaluation.picture_answers import normalised
+from distill.evaluation.translated import _scores
 
 
 @pytest.fixture
@@ -82,3 +83,12 @@ def test_cider_is_ten_for_the_reference_and_nothing_for_other_words():
 def test_answers_are_compared_without_case_articles_and_full_stops():
     assert normalised(" The  Red box. ") == normalised("red box")
     assert normalised("no") != normalised("yes")
+
+
+def test_translations_with_hardly_a_word_in_common_have_a_score_and_no_interval():
+    """Some of sacrebleu's resamples are an exact zero, of which it takes no mean beside other numbers."""
+    references = [f"a b c d e{i}" for i in range(40)]
+    rows, _ = _scores([*["zzz"] * 39, "a"], references, "/beam")
+    assert [row.metric for row in rows] == ["bleu/beam", "chrf/beam"]
+    assert 0 < rows[1].value < 1
+    assert rows[1].low is None
