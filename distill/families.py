@@ -4,7 +4,7 @@ A folder says itself what it was saved as (``architectures`` in its config.json)
 the same body, as a classifier that is made of a bare encoder. Left out on purpose: loading, which is ``folders.py``.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import (
     AutoModel,
@@ -16,12 +16,14 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForSpeechSeq2Seq,
     PreTrainedConfig,
-    PreTrainedModel,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 
 from distill.errors import BadInput
 from distill.types import Family, Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 AUTO: dict[Family, Any] = {
     "causal": AutoModelForCausalLM,
@@ -36,7 +38,7 @@ AUTO: dict[Family, Any] = {
 """Auto classes in the order in which a class that stands in several is looked for."""
 
 
-def architecture(config: PreTrainedConfig, family: Family) -> type[PreTrainedModel]:
+def architecture(config: PreTrainedConfig, family: Family) -> "type[PreTrainedModel]":
     """The class of a family for a config.
 
     Raises:
@@ -65,7 +67,7 @@ def family_of(config: PreTrainedConfig) -> Family:
     return candidates[0] if candidates else "causal"
 
 
-def named_family(model: PreTrainedModel) -> Family | None:
+def named_family(model: "PreTrainedModel") -> Family | None:
     """The family of a loaded model by the name of its class; None of a class that transformers does not list."""
     for name in AUTO:
         if type(model).__name__ in _names(name):

@@ -14,7 +14,7 @@ import logging
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from huggingface_hub import HfApi
@@ -25,7 +25,6 @@ from transformers import (
     AutoConfig,
     AutoTokenizer,
     PreTrainedConfig,
-    PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
@@ -34,6 +33,9 @@ from distill.errors import BadInput
 from distill.families import AUTO, architecture, family_of, fitted
 from distill.types import CAUSAL, Family, Task
 from distill.wheels import converted, folder_in_wheel, quiet
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel  # two seconds of imports that a refusal by tokenizers does without
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ def locate(path: str, wheel: str | None = None, cache: Path | None = None) -> st
     return path
 
 
-def load_causal_lm(path: str, dtype: Precision = "float32", attention: Attention = "auto") -> PreTrainedModel:
+def load_causal_lm(path: str, dtype: Precision = "float32", attention: Attention = "auto") -> "PreTrainedModel":
     """The causal language model of a located folder or hub id, in evaluation mode; raises as ``load_model`` does."""
     return load_model(path, CAUSAL, dtype, attention)
 
@@ -96,7 +98,7 @@ def load_model(
     dtype: Precision = "float32",
     attention: Attention = "auto",
     new_head: bool = False,
-) -> PreTrainedModel:
+) -> "PreTrainedModel":
     """The model of a located folder or hub id, in evaluation mode.
 
     Args:
@@ -273,7 +275,7 @@ def _attention(config: PreTrainedConfig, family: Family, wanted: Attention) -> s
     return "sdpa" if wanted == "auto" and architecture(config, family)._supports_sdpa else "eager"
 
 
-def _but_for_a_head(model: PreTrainedModel, told: dict) -> dict:
+def _but_for_a_head(model: "PreTrainedModel", told: dict) -> dict:
     """Without complaint of what stands beside the body, and of the pooling that some bodies are saved without."""
     body = f"{model.base_model_prefix}."
     missing = {name for name in told.get("missing_keys", ()) if name.startswith(body) and ".pooler." not in name}
@@ -290,7 +292,7 @@ def _refuse_incomplete(path: str, told: dict) -> None:
         log.warning("%s: %d tensors of its file are no part of the model and are left out", path, len(surplus))
 
 
-def _refuse_non_finite(path: str, model: PreTrainedModel) -> None:
+def _refuse_non_finite(path: str, model: "PreTrainedModel") -> None:
     for name, parameter in model.named_parameters():
         if not torch.isfinite(parameter).all():
             raise BadInput(path, "holds NaN or infinite weights", value=name)

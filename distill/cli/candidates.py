@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from distill.cli.build import instantiate
 from distill.cli.compose import Composed
+from distill.cli.definitions import attribute
 from distill.cli.estimate import Estimate, estimate
+from distill.cli.nodes import part_of
 from distill.cli.speaker import speakers
+from distill.cli.tasks import planned_task
 from distill.cli.tokenizers import crosses, located, own_tokenizer, tokenizer_place
 
 if TYPE_CHECKING:
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
     from distill.cli.parts import Parts
     from distill.evaluation.aptitude import Aptitude
+
+BY_TOKENS = ("causal", "masked")
+"""Families whose text is cut by the models' own tokenizer alone, so that nothing of the data has to be read first."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,16 @@ def looked_at(name: str, composed: Composed) -> Candidate:
     return Candidate(name, composed, meeting(composed.config), estimate(composed.config, composed.arguments.plugins))
 
 
+def refuse_strangers(config: dict[str, Any]) -> None:
+    """Refuse before anything is read, made or loaded, in seconds, what tokenizers and configs alone tell.
+
+    Raises:
+        BadInput: the student cannot learn from this teacher, and why.
+    """
+    if planned_task(config).family in BY_TOKENS:
+        meeting(config)
+
+
 def meeting(config: dict[str, Any]) -> Meeting:
     """How the tokens of a run's teacher and student meet.
 
@@ -73,6 +89,8 @@ def meeting(config: dict[str, Any]) -> Meeting:
     """
     from distill.folders import load_tokenizer
 
+    if planned_task(config).family == "classification":
+        return Meeting("one set of labels for both, which the data tells")
     tokenizer = own_tokenizer(config)
     plans, notes = [], []
     for place, node in speakers(config["teacher"]).items():
@@ -107,7 +125,9 @@ def _compared(
         return f"other tokens, brought together by {config['alignment']['_target_'].rpartition('.')[2]}", told
     student = config["student"]
     own = vocabulary_size(load_config(located(student)), "student.path") if student.get("path") else known_ids(ours)
-    found = shared_vocabulary(theirs, ours, size, own)
+    data = part_of(config["data"])
+    templated = data is not None and attribute(data, "templated") is True
+    found = shared_vocabulary(theirs, ours, size, own, templated)
     surplus = f", {found.teacher_surplus:,} and {found.student_surplus:,} rows cut" if found.kind != "equal" else ""
     return f"{found.size:,} shared ids, {found.kind}{surplus}", told
 

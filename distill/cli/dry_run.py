@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from distill.cli.candidates import refuse_strangers
 from distill.cli.changes import ABSENT, changes
 from distill.cli.compose import Composed, compose
 from distill.cli.estimate import Estimate, amount, estimate, refuse_hopeless
@@ -27,6 +28,7 @@ def show(composed: Composed, console: Console | None = None) -> int:
     console.print(tree(composed))
     console.print(differences(composed, compose(replace(composed.arguments, overrides=()))))
     if composed.verb == "train":
+        refuse_strangers(composed.config)
         numbers = estimate(composed.config, composed.arguments.plugins)
         console.print(costs(numbers))
         refuse_hopeless(numbers, composed.config["paths"]["root"])

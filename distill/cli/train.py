@@ -76,10 +76,12 @@ def run(arguments: Arguments) -> int:
         from distill.cli.plan import run_command
 
         return subprocess.run(run_command(composed, arguments, []), check=False).returncode
+    from distill.cli.candidates import refuse_strangers
     from distill.cli.estimate import estimate, refuse_hopeless
 
     folder = RunFolder(composed, arguments.command)
     if not folder.done:
+        refuse_strangers(composed.config)
         refuse_hopeless(estimate(composed.config, arguments.plugins), str(folder.path))
     carry_out(composed, folder)
     return 0

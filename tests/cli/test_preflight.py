@@ -2,6 +2,8 @@
 
 import copy
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -126,6 +128,32 @@ def test_c6_what_cannot_with_the_reason_and_the_remedy(saved, case):
     with pytest.raises(BadInput) as caught:
         looked(saved(**made), saved())
     assert reason in str(caught.value)
+
+
+def test_a_training_is_refused_before_a_model_class_is_imported_or_a_folder_made(saved, tmp_path):
+    """Nothing of the data is read either: with imports and all it is a matter of seconds, whatever the data's size."""
+    words = [f"teacher.path={saved(change=edited(swap))}", f"student.path={saved()}", f"paths.root={tmp_path / 'runs'}"]
+    argv = [
+        "train",
+        "teacher=live",
+        "student=pretrained",
+        "student.dtype=float32",
+        "data.path=/dev/null",
+        *words,
+    ]
+    asked = f"import sys; from distill.__main__ import main; code = main({argv!r})\n"
+    asked += (
+        "print(code, [name for name in ('transformers.modeling_utils', 'pytorch_lightning') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert "other ids: 2 of 300" in done.stderr
+    assert done.stdout.endswith("2 []\n")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_conversation_needs_one_chat_template(saved):
+    with pytest.raises(BadInput, match="other chat templates"):
+        looked(saved(change=templated), saved(), "data=chat", "data.sequence_length=64")
 
 
 def test_an_alignment_that_crosses_makes_other_tokens_a_plan(saved):
