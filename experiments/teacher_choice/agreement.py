@@ -1,22 +1,25 @@
 """How well an order that is known before a training agrees with what the trainings came to.
 
-    python -m experiments.teacher_choice.agreement PREFLIGHT_FOLDER SWEEP_FOLDER
+    python -m experiments.teacher_choice.agreement PREFLIGHT_FOLDER …
 
-Spearman's rank correlation over the teachers, a seed of the sweep at a time, of three predictors: the largest teacher
-first, the likeliest on held-out text first (preflight without a pilot), and the best after the pilot first. Four
-teachers have 24 orders: one in 24 is perfect by chance.
+Spearman's rank correlation over the teachers of ``results.jsonl``, a seed at a time, of three predictors: the largest
+teacher first, the likeliest on held-out text first (preflight without a pilot), and the best after the pilot first.
+Four teachers have 24 orders: one in 24 is perfect by chance. A seed is predicted by the preflight of its own seed.
 """
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
-import yaml
-
+from distill.evidence.results import RESULTS
 from distill.rows import METRICS, read
 
 PREDICTORS = {"largest first": ("parameters", -1.0), "likeliest first": ("bits_per_byte", 1.0), "pilot": ("pilot", 1.0)}
 """Predictor -> preflight's number, and the sign that makes a low one a promise of low loss."""
+ARMS = {"tiny": "nursery_tiny", "small": "nursery_small", "middle": "nursery", "large": "nursery_large"}
+"""Arm -> the teacher as preflight names it."""
 
 
 def ranks(values: Sequence[float]) -> list[float]:
@@ -38,35 +41,47 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float:
     return products / (squares[0] * squares[1]) ** 0.5
 
 
-def outcomes(sweep: Path) -> dict[int, dict[str, float]]:
+def outcomes(results: Path) -> dict[int, dict[str, float]]:
     """Seed -> teacher -> the student's nats per token on test text."""
     found: dict[int, dict[str, float]] = {}
-    for run in sorted(sweep.rglob(METRICS)):
-        config = yaml.safe_load((run.parent / "config.yaml").read_text(encoding="utf-8"))
-        sizes = config["teacher"]["recipe"]["student"]
-        name = f"{sizes['layers']}x{sizes['width']}"
-        for row in read(run):
-            if (row.subject, row.metric, row.split) == ("student", "nats_per_token", "test"):
-                found.setdefault(config["seed"], {})[name] = row.value
+    for line in results.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if (row["subject"], row["metric"], row["split"]) == ("student", "nats_per_token", "test"):
+            found.setdefault(row["seed"], {})[ARMS[row["arm"]]] = row["value"]
     return found
 
 
-SIZES = {"nursery_tiny": "1x48", "nursery_small": "2x80", "nursery": "3x128", "nursery_large": "4x192"}
+def foretold(folder: Path) -> tuple[int, dict[tuple[str, str], float]]:
+    """A preflight's seed, and its numbers by teacher and name."""
+    rows = list(read(folder / METRICS))
+    return rows[0].seed, {(row.subject, row.metric.removeprefix("preflight/")): row.value for row in rows}
 
 
-def main(preflight: Path, sweep: Path) -> None:
-    """Print the table."""
-    told = {(row.subject, row.metric.removeprefix("preflight/")): row.value for row in read(preflight / METRICS)}
-    for seed, reached in sorted(outcomes(sweep).items()):
-        names = [name for name, size in SIZES.items() if size in reached]
-        results = [reached[SIZES[name]] for name in names]
-        print(f"seed {seed}: " + ", ".join(f"{name} {value:.3f}" for name, value in zip(names, results, strict=True)))
-        for predictor, (key, sign) in PREDICTORS.items():
-            guessed = [sign * told[name, key] for name in names]
-            first = names[guessed.index(min(guessed))]
-            lost, found = reached[SIZES[first]] - min(results), spearman(guessed, results)
-            print(f"  {predictor}: correlation {found:+.2f}; its first, {first}, costs {lost:.3f} nats a token")
+def agreement(
+    told: Mapping[tuple[str, str], float], reached: Mapping[str, float]
+) -> dict[str, tuple[float, float, str]]:
+    """Predictor -> rank correlation, what its first choice costs in nats a token, and that choice."""
+    names, found = list(reached), {}
+    for predictor, (key, sign) in PREDICTORS.items():
+        guessed = [sign * told[name, key] for name in names]
+        first = names[guessed.index(min(guessed))]
+        found[predictor] = (spearman(guessed, list(reached.values())), reached[first] - min(reached.values()), first)
+    return found
+
+
+def main(folders: Sequence[Path]) -> None:
+    """Print a line a seed and predictor, then the means."""
+    predicted = dict(map(foretold, folders))
+    together: dict[str, list[tuple[float, float]]] = {predictor: [] for predictor in PREDICTORS}
+    for seed, reached in sorted(outcomes(Path(__file__).with_name(RESULTS)).items()):
+        print(f"seed {seed}: " + ", ".join(f"{name} {value:.3f}" for name, value in reached.items()))
+        for predictor, (correlation, cost, first) in agreement(predicted[seed], reached).items():
+            print(f"  {predictor}: correlation {correlation:+.2f}; its first, {first}, costs {cost:.3f} nats a token")
+            together[predictor].append((correlation, cost))
+    for predictor, pairs in together.items():
+        correlation, cost = (fmean(values) for values in zip(*pairs, strict=True))
+        print(f"{predictor}: mean correlation {correlation:+.2f}, mean cost {cost:.3f} over {len(pairs)} seeds")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main([Path(word) for word in sys.argv[1:]])
