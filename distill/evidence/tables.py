@@ -134,9 +134,19 @@ def _number(results: Sequence[Result], arm: str, subject: str, metric: str) -> s
 
 def _expectations(verdict: Judgement) -> str:
     rows = [
-        (in_markdown(one.expectation.says), _compared(one), _difference(one), one.outcome) for one in verdict.findings
+        (in_markdown(one.expectation.says), _compared(one), *_difference(one), str(one.seeds), one.outcome)
+        for one in verdict.findings
     ]
-    return _table(("expected", "compared", "paired difference [95 %]", "outcome"), rows)
+    heads = (
+        "expected",
+        "compared",
+        "paired difference",
+        "bootstrap over seeds",
+        "Student's t, 95 %",
+        "seeds",
+        "outcome",
+    )
+    return _table(heads, rows)
 
 
 def _compared(finding: Finding) -> str:
@@ -147,10 +157,14 @@ def _compared(finding: Finding) -> str:
     return in_markdown(f"{told.metric}: {told.first} below {told.second}{by}")
 
 
-def _difference(finding: Finding) -> str:
+def _difference(finding: Finding) -> tuple[str, str, str]:
+    """The mean and its two intervals."""
     if not math.isfinite(finding.difference):
-        return ABSENT
-    return f"{_signed(finding.difference)} [{_signed(finding.low)}, {_signed(finding.high)}]"
+        return ABSENT, ABSENT, ABSENT
+    mean, half = finding.difference, finding.half
+    ends = ((finding.low, finding.high), (mean - half, mean + half))
+    low, strict = (f"{_signed(low)} … {_signed(high)}" for low, high in ends)
+    return _signed(mean), low, strict
 
 
 def _signed(value: float) -> str:
@@ -165,8 +179,8 @@ def _cost(claim: Claim, results: Sequence[Result]) -> str:
     return (
         f"`{claim.command}`: {len({one.run for one in results})} runs over seeds {', '.join(map(str, seeds))}, "
         f"{_minutes(results):.0f} minutes in all on a shared machine, {day}, commit {_commits(results)}. "
-        f"± is a 95 % interval over the seeds (Student's t); the rule of the verdict stands in "
-        f"`distill/evidence/verdict.py`.{scale}"
+        f"± is a 95 % interval over the seeds (Student's t). The outcomes follow from the bootstrap, which with three "
+        f"seeds means that all three agree; `distill/evidence/verdict.py` has the rule.{scale}"
     )
 
 

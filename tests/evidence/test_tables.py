@@ -44,11 +44,11 @@ def test_an_experiment_says_claim_numbers_verdict_and_whose_numbers_are_second_h
     teacher = {"few/teacher": [1.0, 1.0, 1.0], "many/teacher": [1.0, 1.0, 1.0]}
     told = results({"few": few, "many": many, **teacher}, metric="nats_per_token")
     page = evidence(claim, told)
-    assert "**reproduced (1 of 1)**" in page
+    assert "**reproduced (1 of 1, 1 of them by Student's t too)**" in page
     assert "Second-hand" in page
     assert "| few | 3.100 ±0.248 |" in page
     assert page.count("| teacher |") == 1
-    assert "−0.9000 [−1.0000, −0.8000] | holds" in page
+    assert "| −0.9000 | −1.0000 … −0.8000 | −1.1484 … −0.6516 | 3 | holds |" in page
     assert "12 runs" not in page
     assert "6 runs over seeds 0, 1, 2, 2 minutes in all" in page  # half a minute each, two at a time
 

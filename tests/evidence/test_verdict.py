@@ -81,6 +81,26 @@ def test_runs_that_swept_something_else_too_are_not_the_design(results):
 def test_the_word_follows_from_the_outcomes(results):
     told = results({"a": [1, 1, 1], "b": [2, 2, 2]})
     reverse = Expectation("b below a", "m", Place("b"), Place("a"))
-    assert judged(claim(below()), told).counted == "reproduced (1 of 1)"
-    assert judged(claim(below(), reverse), told).counted == "partly (1 of 2)"
-    assert judged(claim(reverse), told).counted == "not reproduced (0 of 1)"
+    assert judged(claim(below()), told).counted == "reproduced (1 of 1, 1 of them by Student's t too)"
+    half = "partly (1 of 2, 1 of them by Student's t too; 1 contradicted)"
+    assert judged(claim(below(), reverse), told).counted == half
+    assert judged(claim(reverse), told).counted == "not reproduced (0 of 1; 1 contradicted)"
+    assert judged(claim(below(), reverse, reverse), told).word == "not reproduced"
+
+
+def test_a_finding_says_what_the_stricter_interval_says(results):
+    told = results({"a": [1.0, 1.0, 1.0], "b": [1.1, 1.2, 1.9]})
+    judgement = judged(claim(below()), told)
+    (finding,) = judgement.findings
+    deviation = np.std([-0.1, -0.2, -0.9], ddof=1)
+    assert finding.half == pytest.approx(4.303 * deviation / math.sqrt(3), rel=1e-3)
+    assert finding.outcome == "holds"
+    assert not finding.strictly
+    assert judgement.counted == "reproduced (1 of 1, none of them by Student's t too)"
+
+
+def test_where_nothing_differs_one_of_eight_claims_of_three_seeds_holds():
+    """The rule's own error, as its file tells it."""
+    signs = list(itertools.product([-1.0, 1.0], repeat=3))
+    held = sum(bootstrapped(list(one))[1] < 0 for one in signs)
+    assert held / len(signs) == 1 / 8
