@@ -43,12 +43,12 @@ class Opened:
     Attributes:
         runner: what its logits come from.
         how: who ran it, in words.
-        timed: whether the runner's speed is the file's own; a reader that widens it first has another.
+        clock: whose speed is the file's own, which that of a reader that widens it first is not; None if nobody's is.
     """
 
     runner: Runner
     how: str
-    timed: bool = True
+    clock: Runner | None
 
 
 class Export(ABC):

@@ -23,7 +23,7 @@ from distill.errors import BadInput
 from distill.evaluation.measure import Measured
 from distill.evaluation.subject import Subject
 from distill.export.export import Bound, Export, Opened
-from distill.export.llama_cpp import asked, installed
+from distill.export.llama_cpp import LlamaCppRunner, asked, installed
 from distill.export.torch_runner import TorchRunner
 from distill.models import token_embedding
 from distill.wheels import quiet
@@ -99,7 +99,8 @@ class Gguf(Export):
         how = "transformers' GGUF reader, weights widened to float32"
         if installed():
             how += "; likeliest tokens and speeds by llama.cpp (xllamacpp)"
-        return Opened(TorchRunner(model, student.vocabulary), how, timed=False)
+        clock = LlamaCppRunner(folder / self.file, student.vocabulary, torch.get_num_threads()) if installed() else None
+        return Opened(TorchRunner(model, student.vocabulary), how, clock)
 
     def run_elsewhere(
         self, folder: Path, prompts: Sequence[Sequence[int]], expected: Sequence[Tensor]

@@ -70,7 +70,8 @@ class HuggingFace(Export):
 
     def open(self, folder: Path, student: Subject) -> Opened:
         model = load_model(str(folder), None, self.dtype)
-        return Opened(TorchRunner(model, student.vocabulary), "transformers")
+        runner = TorchRunner(model, student.vocabulary)
+        return Opened(runner, "transformers", runner)
 
     def usage(self, file: str) -> str:
         return self.told

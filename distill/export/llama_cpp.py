@@ -1,20 +1,21 @@
 """llama.cpp as its wheel ``xllamacpp`` brings it: the runtime that a GGUF is made for, asked in this process.
 
 It is asked what follows texts that are given as ids, with its probabilities of all tokens: its arithmetic is not that
-of the reader that the other numbers come from (it rounds what a matrix is multiplied with). How fast it was it says
-itself.
+of the reader that the other numbers come from (it rounds what a matrix is multiplied with).
 
-Left out on purpose: every position of a text. Its server tells of the next token only, so this is one number a text.
-Its listener is bound to 127.0.0.1 and ends with the object.
+Its server tells of the next token only, so a text is read token by token where every position is wanted. Its listener
+is bound to 127.0.0.1 and ends with the object.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,8 +23,10 @@ from distill.divergences.kl import forward_kl
 from distill.errors import BadInput
 from distill.evaluation.bootstrap import SampleMean
 from distill.evaluation.measure import Measured
+from distill.export.runner import Runner, Taken
 
-WRITTEN, ROUNDS, CONTEXT = 32, 5, 2048
+CONTEXT = 2048
+"""Tokens of a text at most; its cache is that long, whatever is read."""
 AGREEMENT, KL = "top1_agreement_in_llama_cpp", "kl_in_llama_cpp"
 
 
@@ -32,45 +35,72 @@ def installed() -> bool:
     return find_spec("xllamacpp") is not None
 
 
-def asked(
-    file: Path, prompts: Sequence[Sequence[int]], expected: Sequence[Tensor], threads: int, rounds: int = ROUNDS
-) -> list[Measured]:
-    """Agreement with the expected next tokens, divergence from them, and speeds.
+class LlamaCppRunner(Runner):
+    """A GGUF in llama.cpp, loaded at the first question. Its logits are log-probabilities: softmax sees no difference.
+
+    Args:
+        file: a GGUF.
+        vocabulary: its ids that mean something.
+        threads: that llama.cpp computes with.
+
+    Raises:
+        BadInput: llama.cpp cannot load the file.
+    """
+
+    def __init__(self, file: Path, vocabulary: int, threads: int = 1) -> None:
+        self.file, self.threads = file, threads
+        self.vocabulary, self.positions = vocabulary, CONTEXT
+        self.restart()
+
+    @cached_property
+    def server(self) -> Any:
+        return _server(self.file, self.threads)
+
+    def restart(self) -> None:
+        self.ids: list[int] = []
+
+    def read(self, ids: Sequence[int], last: bool = False) -> np.ndarray:
+        if not last:
+            return np.concatenate([self.read([one], last=True) for one in ids])
+        self.ids += ids
+        return _next(self.server, self.ids, self.vocabulary, cached=True).numpy()[None]
+
+    def taken(self, ids: Sequence[int], new: int, heard: Mapping[str, np.ndarray]) -> Taken:
+        """One request for all of it. The time of further tokens is llama.cpp's own, and told as their mean."""
+        server, begin = self.server, time.perf_counter()
+        told = _told(server, ids, new + 1)["timings"]
+        whole, written = time.perf_counter() - begin, told["predicted_ms"] / 1e3
+        return Taken(whole - written, [written / new] * new)
+
+
+def asked(file: Path, prompts: Sequence[Sequence[int]], expected: Sequence[Tensor], threads: int) -> list[Measured]:
+    """Agreement with the expected next tokens, and divergence from them.
 
     Args:
         file: a GGUF.
         prompts: ids that texts begin with.
         expected: (V,) the student's log-probabilities of what follows each; of the first prompts, where it is shorter.
         threads: that llama.cpp computes with.
-        rounds: of the speeds.
 
     Raises:
         BadInput: llama.cpp cannot load the file.
     """
     server = _server(file, threads)
-    same, apart, prefill, decode = SampleMean(), SampleMean(), [], []
+    same, apart = SampleMean(), SampleMean()
     for number, (prompt, log_p) in enumerate(zip(prompts, expected, strict=False)):
         log_q = _next(server, prompt, log_p.numel())
         owner = torch.tensor([number])
         same.add((log_q.argmax() == log_p.argmax())[None], owner)
         apart.add(forward_kl(log_p[None], log_q[None]), owner)
-    longest = max(prompts, key=len)
-    for _ in range(rounds):
-        times = _told(server, longest, WRITTEN)["timings"]
-        prefill.append(times["prompt_per_second"])
-        decode.append(times["predicted_per_second"])
     return [
         Measured(AGREEMENT, same.value, "fraction", same.n, *same.interval()),
         Measured(KL, apart.value, "nats/token", apart.n, *apart.interval()),
-        Measured("prefill_tokens_per_second", median(prefill), "tokens/s", rounds),
-        Measured("decode_tokens_per_second", median(decode), "tokens/s", rounds),
-        Measured("threads", threads, "count"),
     ]
 
 
-def _next(server: Any, prompt: Sequence[int], vocabulary: int) -> Tensor:
+def _next(server: Any, prompt: Sequence[int], vocabulary: int, cached: bool = False) -> Tensor:
     """(V,) its log-probabilities of the next token."""
-    (told,) = _told(server, prompt, 1, vocabulary)["choices"][0]["logprobs"]["content"]
+    (told,) = _told(server, prompt, 1, vocabulary, cached)["choices"][0]["logprobs"]["content"]
     found = torch.full((vocabulary,), -torch.inf)
     for one in told["top_logprobs"]:
         found[one["id"]] = one["logprob"]
@@ -90,8 +120,8 @@ def _server(file: Path, threads: int) -> Any:
         raise BadInput(str(file), f"llama.cpp cannot load it ({problem})") from problem
 
 
-def _told(server: Any, prompt: Sequence[int], count: int, told: int = 0) -> Any:
-    wanted = {"prompt": list(prompt), "n_predict": count, "temperature": 0, "cache_prompt": False}
+def _told(server: Any, prompt: Sequence[int], count: int, told: int = 0, cached: bool = False) -> Any:
+    wanted = {"prompt": list(prompt), "n_predict": count, "temperature": 0, "cache_prompt": cached}
     wanted |= {"n_probs": told} if told else {"ignore_eos": True}
     found = server.handle_completions(wanted)
     if "choices" not in found:

@@ -123,7 +123,8 @@ class Onnx(Export):
         return FILE
 
     def open(self, folder: Path, student: Subject) -> Opened:
-        return Opened(OnnxRunner(folder, torch.get_num_threads()), "ONNX Runtime")
+        runner = OnnxRunner(folder, torch.get_num_threads())
+        return Opened(runner, "ONNX Runtime", runner)
 
     def usage(self, file: str) -> str:
         if self.pair:

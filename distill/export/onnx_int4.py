@@ -102,7 +102,8 @@ class OnnxInt4(Export):
         return FILE
 
     def open(self, folder: Path, student: Subject) -> Opened:
-        return Opened(OnnxRunner(folder, torch.get_num_threads()), "ONNX Runtime")
+        runner = OnnxRunner(folder, torch.get_num_threads())
+        return Opened(runner, "ONNX Runtime", runner)
 
     def usage(self, file: str) -> str:
         return f'```sh\npip install onnxruntime tokenizers\npython {SCRIPT} "Once upon a time" 40\n```'

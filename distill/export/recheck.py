@@ -119,7 +119,7 @@ class Recheck:
             sizes = self._size(export.format, folder, student, weights_in(folder))
             reference = self._size("huggingface", student.folder, student, _files(student))
             runners: dict[str, Runner] = {"student": TorchRunner(student.model, student.vocabulary)}
-            runners |= {"file": opened.runner} if opened.timed else {}
+            runners |= {} if opened.clock is None else {"file": opened.clock}
             runners |= {} if beside is None else {"teacher": TorchRunner(beside.model, beside.vocabulary)}
             models = [student.model, *([] if beside is None else [beside.model])]
             with computed(models, "sdpa"):  # a teacher may have been asked for its attention, in the open

@@ -57,13 +57,13 @@ def _torch() -> Load:
 def _llama_cpp() -> Load:
     from importlib import import_module
 
-    from distill.export.llama_cpp import asked
+    from distill.export.llama_cpp import LlamaCppRunner
 
     import_module("xllamacpp")  # as above
 
     def load(folder: Path, tokens: int) -> None:
         file = next(folder.glob("*.gguf"))
-        asked(file, [[1 + i % 50 for i in range(tokens)]], [], threads=1, rounds=1)
+        LlamaCppRunner(file, 1).taken([1 + i % 50 for i in range(tokens)], 1, {})
 
     return load
 

@@ -4,10 +4,25 @@ Imports neither torch nor transformers, so that a process that runs an ONNX file
 out on purpose: a file is checked and used one text at a time.
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Seconds of one round: to the first written token, and for each token after it."""
+
+    first: float
+    each: list[float]
+
+    @property
+    def kinds(self) -> tuple[float, float]:
+        """What prefill and decode took."""
+        return self.first, sum(self.each)
 
 
 class Runner(ABC):
@@ -37,3 +52,24 @@ class Runner(ABC):
             ids: S of them, at least one; they follow those read since ``restart``.
             last: only the last position is wanted, which a model may have cheaper.
         """
+
+    def taken(self, ids: Sequence[int], new: int, heard: Mapping[str, np.ndarray]) -> Taken:
+        """How long it takes to read a text and to write ``new`` further tokens after the first, the likeliest ones.
+
+        Args:
+            ids: of the text.
+            new: at least one.
+            heard: what it is about; taking it in counts as reading.
+        """
+        self.restart()
+        begin = time.perf_counter()
+        self.hear(heard)
+        token = int(self.read(ids, last=True)[-1].argmax())
+        last, each = time.perf_counter(), []
+        first = last - begin
+        for _ in range(new):
+            token = int(self.read([token], last=True)[-1].argmax())
+            now = time.perf_counter()
+            each.append(now - last)
+            last = now
+        return Taken(first, each)

@@ -6,28 +6,13 @@ Formula: prefill_tokens_per_second = median over rounds of prompt tokens / time 
     to_teacher; first_token_ms, decode_token_ms = median, with /p95 the 95th percentile over rounds and over tokens
 """
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from distill.evaluation.measure import Measured
-from distill.export.runner import Runner
-
-
-@dataclass(frozen=True)
-class Taken:
-    """Seconds of one round: to the first written token, and for each token after it."""
-
-    first: float
-    each: list[float]
-
-    @property
-    def kinds(self) -> tuple[float, float]:
-        """What prefill and decode took."""
-        return self.first, sum(self.each)
+from distill.export.runner import Runner, Taken
 
 
 def in_turns(
@@ -54,24 +39,9 @@ def in_turns(
     found: dict[str, list[Taken]] = {name: [] for name in runners}
     for _ in range(rounds + 1):
         for name, runner in runners.items():
-            found[name].append(_timed(runner, ids, new, heard))
+            found[name].append(runner.taken(ids, new, heard))
     counted = {name: taken[1:] for name, taken in found.items()}
     return {name: _rows(name, counted, len(ids), new) for name in runners}
-
-
-def _timed(runner: Runner, ids: list[int], new: int, heard: Mapping[str, np.ndarray]) -> Taken:
-    runner.restart()
-    begin = time.perf_counter()
-    runner.hear(heard)
-    token = int(runner.read(ids, last=True)[-1].argmax())
-    last, each = time.perf_counter(), []
-    first = last - begin
-    for _ in range(new):
-        token = int(runner.read([token], last=True)[-1].argmax())
-        now = time.perf_counter()
-        each.append(now - last)
-        last = now
-    return Taken(first, each)
 
 
 def _rows(name: str, found: Mapping[str, list[Taken]], read: int, written: int) -> list[Measured]:

@@ -7,6 +7,9 @@ import torch
 from distill.errors import BadInput
 from distill.export.export import Bound
 from distill.export.gguf import BLOCK, Gguf, interleaved
+from distill.export.llama_cpp import LlamaCppRunner
+from distill.export.recheck import Recheck
+from distill.export.speaker import log_softmax
 from distill.export.torch_runner import TorchRunner
 
 pytest.importorskip("gguf", reason="gguf is in the extra gguf")
@@ -134,4 +137,22 @@ def test_llama_cpp_says_what_the_student_says(sharp, tmp_path):
     told = {one.metric: one.value for one in export.run_elsewhere(tmp_path, prompts, expected)}
     assert told["top1_agreement_in_llama_cpp"] == 1
     assert told["kl_in_llama_cpp"] < 1e-4
-    assert told["decode_tokens_per_second"] > 0
+
+    own = LlamaCppRunner(tmp_path / export.file, 300)
+    runner.restart()
+    assert np.allclose(own.read(IDS[:3]).argmax(-1), runner.read(IDS[:3]).argmax(-1))  # every position
+    assert np.abs(own.read(IDS[3:], last=True)[0] - log_softmax(runner.read(IDS[3:])[-1])).max() < 1e-2  # and on
+    taken = own.taken(IDS, 3, {})
+    assert taken.first > 0
+    assert taken.each == [taken.each[0]] * 3
+
+
+def test_llama_cpp_is_timed_in_turns_with_the_student(sharp, held_out, tmp_path):
+    pytest.importorskip("xllamacpp", reason="llama.cpp's wheel is no dependency: pip install xllamacpp")
+    student, export = sharp(), Gguf(ANYTHING, "q8_0")
+    export.write(student, tmp_path)
+    found = Recheck(memory=False, rounds=2, prompt_tokens=8, new_tokens=3)
+    told = {row.metric: row for row in found.check(export, tmp_path, "file", student, held_out).file}
+    assert told["decode_speedup_to_student"].n == 2
+    assert told["first_token_ms"].value > 0
+    assert told["threads"].value == torch.get_num_threads()
