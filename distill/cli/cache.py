@@ -60,6 +60,8 @@ def _fill(composed: Composed) -> int:
     place = teacher.store.folder
     console.print(f"{tokens:,} tokens, {missing:,} of them not stored yet: {amount(needed)} in {place}", soft_wrap=True)
     teacher.refuse_full(needed)
+    if missing:
+        console.print(_plan(teacher, batches), soft_wrap=True)
     if not missing or composed.arguments.dry_run:
         return 0
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
@@ -128,8 +130,26 @@ def _counted(teacher: "Stored", batches: Iterable["Batch"]) -> tuple[int, int, i
     return sum(asked.values()), sum(missing), len(missing)
 
 
+def _plan(teacher: "Stored", batches: Sequence["Batch"]) -> str:
+    """Passes and seconds, by calculation: no weight is loaded for it."""
+    from distill.cli.pace import foretold
+    from distill.teachers.samples import samples
+
+    passes = shown = 0
+    for batch in batches:
+        if any(one.span.name not in teacher.store for one in samples(batch)):
+            passes += 1
+            shown += max(
+                (one.numel() for one in batch.teacher_inputs.values() if not one.is_floating_point()), default=0
+            )
+    told = f"{passes:,} passes of the teacher at most"
+    if teacher.shape is None or not shown:
+        return told
+    return f"{told}, {foretold(shown * teacher.shape.flops_per_token, teacher.shape.width)}"
+
+
 def _foretell(console: "Console", missing: int, tokens: int, seconds: float) -> None:
-    console.print(f"about {missing / tokens * seconds:,.0f} s at the pace of the first batch")
+    console.print(f"about {missing / tokens * seconds:,.0f} s at the pace of the first batch, which was measured")
 
 
 def _facts(teacher: "Stored") -> str:

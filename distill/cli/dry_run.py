@@ -58,7 +58,9 @@ def differences(composed: Composed, defaults: Composed) -> Table:
 
 
 def costs(numbers: Estimate) -> Table:
-    """Parameters, tokens, memory and disk."""
+    """Parameters, tokens, time, memory and disk."""
+    from distill.cli.pace import foretold
+
     made = Table(title="what it takes", title_justify="left", show_header=False)
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
@@ -71,12 +73,15 @@ def costs(numbers: Estimate) -> Table:
     for subject, steps in numbers.steps.items():
         made.add_row(f"{subject}, trained", f"{steps:,} steps, {steps * numbers.tokens_per_step:,} tokens")
     made.add_row("tokens", f"{numbers.tokens_per_step:,} a step, {numbers.tokens:,} in all, if rows are full")
+    told = foretold(numbers.training + numbers.asking, numbers.student.width)
+    made.add_row("time", f"{told}; attention, losses and measures come on top")
     made.add_row("memory", f"about {amount(numbers.memory)}, and half a GiB for the libraries")
     made.add_row("disk", f"{amount(numbers.disk)} when done, {amount(numbers.disk_peak)} at most on the way")
     if numbers.store:
         asked = next(iter(numbers.steps.values())) * numbers.tokens_per_step
         told = f"{amount(numbers.store)} at most in paths.cache: what the teacher says of {asked:,} tokens, asked once"
-        made.add_row("store", told)
+        width = numbers.student.width if numbers.teacher is None else numbers.teacher.width
+        made.add_row("store", f"{told} in {numbers.passes:,} passes, {foretold(numbers.asking, width)}")
     return made
 
 

@@ -48,6 +48,9 @@ class Estimate:
         disk: bytes of the finished run folder.
         disk_peak: bytes while the last subject is trained.
         store: bytes of a stored teacher's word, if no text comes twice and none is there yet; 0 where none is kept.
+        passes: of the teacher at most.
+        asking: FLOPs of those.
+        training: FLOPs of everything else that is trained, and of what a rollout writes.
     """
 
     student: "ModelShape"
@@ -58,6 +61,9 @@ class Estimate:
     disk: int
     disk_peak: int
     store: int = 0
+    passes: int = 0
+    asking: float = 0.0
+    training: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -98,6 +104,9 @@ def estimate(config: Mapping[str, Any], plugins: tuple[str, ...] = ()) -> Estima
         disk=len(steps) * finished + small,
         disk_peak=len(steps) * finished + small + (KEPT + 1) * checkpoint + (BEST + 1) * finished,
         store=_store(config, teacher, vocabulary, tokens * given[1], plugins),
+        passes=0 if teacher is None else max(given[1], 0) * pieces,
+        asking=0.0 if teacher is None else tokens * max(given[1], 0) * teacher.flops_per_token,
+        training=tokens * (3 * student.flops_per_token * sum(steps.values()) + writing * max(given[1], 0)),
     )
 
 

@@ -46,8 +46,20 @@ def test_its_numbers_are_those_of_the_models() -> None:
     assert list(numbers.steps) == ["student", "control", "control_compute"]
     assert numbers.steps["student"] == numbers.steps["control"] == config["trainer"]["max_steps"]
     assert numbers.disk > 3 * 4 * numbers.student.parameters
+    assert numbers.teacher is not None
+    assert numbers.passes == numbers.steps["student"]
+    assert numbers.asking == numbers.steps["student"] * numbers.tokens_per_step * numbers.teacher.flops_per_token
+    assert numbers.training == 3 * numbers.tokens * numbers.student.flops_per_token
     doubled = estimate({**config, "trainer": {**config["trainer"], "accumulate_grad_batches": 2}})
     assert doubled.tokens_per_step == 2 * numbers.tokens_per_step
+
+
+def test_time_passes_and_size_of_a_store_are_told_before_anything_is_written(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DISTILL_CACHE", str(tmp_path / "cache"))
+    said = " ".join(told("teacher=stored", "trainer.max_steps=7", "trainer.accumulate_grad_batches=3").split())
+    assert "in 21 passes, about" in said
+    assert said.count("by calculation (") == 2
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("scale", [1e13, 1e15, 1e18])

@@ -45,7 +45,8 @@ def test_a_store_that_was_filled_ahead_is_not_asked(stored, laboratory, capsys):
     assert main(["cache", *stored]) == 0
     told = capsys.readouterr().out
     assert "tokens asked in 4 passes" in told
-    assert "s at the pace of the first batch" in told
+    assert "4 passes of the teacher at most, about" in told
+    assert told.index("by calculation") < told.index("s at the pace of the first batch, which was measured")
     assert main(["cache", *stored]) == 0
     assert " 0 of them not stored yet: 0 B" in capsys.readouterr().out
     assert main(["train", *stored, "teacher=stored", f"paths.run={laboratory / 'filled'}"]) == 0
