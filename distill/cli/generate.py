@@ -63,14 +63,16 @@ def run(arguments: Arguments) -> int:
     source, asking, ask = (instantiate(config[part], plugins=plugins) for part in ("prompts", "ask", "decoding"))
     prompts = _prompts(source, asking, config["limit"], console)
     author = _author(instantiate(config["teacher"], plugins=plugins))
+    filters = {name: instantiate(node, plugins=plugins) for name, node in config["filters"].items()}
+    pick = instantiate(config["pick"], plugins=plugins)
+    _refuse_silent(author, filters, pick)
     told = _provenance(author, asking, ask, config["seed"])
     folder = _folder(composed, told)
     if arguments.dry_run:
         console.print(f"{len(prompts):,} prompts, {ask.candidates} candidates each, into {folder}", soft_wrap=True)
         return 0
-    filters = {name: instantiate(node, plugins=plugins) for name, node in config["filters"].items()}
     parts = _written(author, prompts, asking, ask, folder, config, console)
-    _finished(composed, folder, parts, prompts, asking, filters, told, console)
+    _finished(composed, folder, parts, prompts, asking, filters, pick, told, console)
     return 0
 
 
@@ -97,13 +99,22 @@ def _author(teacher: "Teacher") -> "Author":
     author = teacher.author()
     if author is None:
         reason = "this teacher writes nothing"
-        raise BadInput("teacher", reason, remedy="use teacher=live, teacher=smollm2 or teacher=text")
+        raise BadInput("teacher", reason, remedy="use teacher=live, teacher=smollm2, teacher=server or teacher=text")
     return author
 
 
+def _refuse_silent(author: "Author", filters: "dict[str, Filter]", pick: "Pick") -> None:
+    """Before anything is asked: who wants to know how likely a text is, of an author that does not tell."""
+    asks = [f"filters.{name}" for name, each in filters.items() if each.reads_nats]
+    asks += ["pick"] if pick.reads_nats else []
+    if asks and not author.tells:
+        reason = f"{author.name} does not tell how likely its texts are"
+        raise BadInput(asks[0], reason, remedy="use teacher=server or teacher=live, or leave it out")
+
+
 def _provenance(author: "Author", asking: "Asking", ask: "Ask", seed: int) -> dict[str, Any]:
-    told = {"teacher": author.name, "fingerprint": author.fingerprint, "decoding": asdict(ask), "seed": seed}
-    return {**told, "asked": asking.told()}
+    told = {"teacher": author.name, "fingerprint": author.fingerprint, "asked": asking.told()}
+    return {**told, **({"decoding": asdict(ask), "seed": seed} if author.obeys else {"decoding": None, "seed": None})}
 
 
 def _folder(composed: Composed, provenance: dict[str, Any]) -> Path:
@@ -156,13 +167,12 @@ def _finished(
     prompts: list["Prompt"],
     asking: "Asking",
     filters: "dict[str, Filter]",
+    pick: "Pick",
     provenance: dict[str, Any],
     console: "Console",
 ) -> None:
-    from distill.cli.build import instantiate
     from distill.generation.finishing import finish, keep
 
-    pick = instantiate(composed.config["pick"], plugins=composed.arguments.plugins)
     read = (replace(one, answer=asking.read(one.text, one.reference)) for one in parts.candidates())
     finished = finish([prompt.key for prompt in prompts], read, filters, pick)
     for line in finished.lines():

@@ -62,9 +62,16 @@ def answered(engine: Engine, asked: Conversation, ids: Sequence[int]) -> dict[st
     """``POST /v1/chat/completions``, whole."""
     said = list(engine.spoken(ids, asked.sampling))
     message = {"role": "assistant", "content": engine.whole(said)}
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _end(engine, said)}
+    told = {"content": [_of_message(engine, one) for one in said]} if asked.logprobs else None
+    choice = {"index": 0, "message": message, "logprobs": told, "finish_reason": _end(engine, said)}
     usage = {"prompt_tokens": len(ids), "total_tokens": len(ids) + len(said), "completion_tokens": len(said)}
     return {**_head("chatcmpl", "chat.completion", engine.name), "choices": [choice], "usage": usage}
+
+
+def _of_message(engine: Engine, one: Alternatives) -> dict[str, Any]:
+    """A token of a message, in the chat endpoint's own shape."""
+    text = engine.text([one.token])
+    return {"token": text, "logprob": _finite(one.logprob), "bytes": list(text.encode()), "top_logprobs": []}
 
 
 def answering(engine: Engine, asked: Conversation, ids: Sequence[int]) -> Iterator[dict[str, Any]]:

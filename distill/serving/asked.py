@@ -13,6 +13,7 @@ from distill.serving.refusal import Refusal
 COMPLETION = {"model", "prompt", "max_tokens", "temperature", "seed", "logprobs", "prompt_logprobs"}
 COMPLETION |= {"return_tokens_as_token_ids", "stream", "add_special_tokens"}
 CHAT = {"model", "messages", "max_tokens", "max_completion_tokens", "temperature", "seed", "stream"}
+CHAT |= {"logprobs"}
 UNSERVED: dict[str, tuple[object, ...]] = {
     "top_p": (1, 1.0),
     "top_k": (-1, 0),
@@ -75,11 +76,12 @@ class Completion:
 
 @dataclass(frozen=True)
 class Conversation:
-    """A checked request for the next message."""
+    """A checked request for the next message; ``logprobs``: of each new token."""
 
     messages: tuple[dict[str, str], ...]
     sampling: Sampling
     stream: bool
+    logprobs: bool = False
 
 
 def completion(body: Mapping[str, Any], cap: int) -> Completion:
@@ -121,7 +123,10 @@ def conversation(body: Mapping[str, Any]) -> Conversation:
         if not plain or not all(isinstance(value, str) for value in one.values()):
             raise Refusal(400, "messages: expected objects of a text `role` and a text `content` alone")
     name = "max_completion_tokens" if body.get("max_completion_tokens") is not None else "max_tokens"
-    return Conversation(tuple(told), _sampling(body, name), _flag(body, "stream"))
+    stream, wanted = _flag(body, "stream"), _flag(body, "logprobs")
+    if stream and wanted:
+        raise Refusal(400, "`logprobs` are not available when `stream=True`.")
+    return Conversation(tuple(told), _sampling(body, name), stream, wanted)
 
 
 def _refuse_unknown(body: Mapping[str, Any], known: set[str]) -> None:

@@ -62,11 +62,15 @@ class Author(ABC):
         name: as a person knows it.
         fingerprint: sha256 of everything that decides its texts, beside prompt, ``Ask`` and seed.
         judges: it can say how likely it finds texts of others.
+        tells: it says how likely what it wrote is: ``Writing.nats`` is a number.
+        obeys: it writes as ``Ask`` says; else its texts were written before, nobody knows how.
     """
 
     name: str
     fingerprint: str
     judges: ClassVar[bool] = False
+    tells: bool = True
+    obeys: ClassVar[bool] = True
 
     @abstractmethod
     def write(self, prompts: Sequence[str], ask: Ask, seeds: Sequence[int]) -> list[list[Writing]]:

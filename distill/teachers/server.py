@@ -19,8 +19,11 @@ from distill.data.vocabulary import PROBES
 from distill.errors import BadInput
 from distill.folders import known_ids
 from distill.ranges import Count, Natural, Positive
+from distill.teachers.author import Ask, Writing
 from distill.teachers.heard import entries, likeliest, signal
 from distill.teachers.samples import Asked, samples
+from distill.teachers.speaking import Speaking
+from distill.teachers.spoken_author import SpokenAuthor
 from distill.teachers.teacher import Teacher
 from distill.teachers.wire import Refused, Wire
 from distill.types import Batch, Request, Signal
@@ -141,6 +144,15 @@ class Server(Teacher):
                 reason = "the served model cuts a text into other tokens than the student"
                 remedy = "teacher.tokenizer=FOLDER_OR_HUB_ID of the served model; the student then takes it"
                 raise BadInput("teacher.tokenizer", reason, remedy=remedy)
+
+    def author(self) -> SpokenAuthor:
+        """The same model writes, and tells how likely what it wrote is."""
+        speaking = Speaking(self.wire, self.pool, told=True)
+
+        def speak(prompts: Sequence[str], ask: Ask, seeds: Sequence[int]) -> list[Writing]:
+            return speaking(prompts, ask, seeds, {"model": self.name})
+
+        return SpokenAuthor(speak, f"{self.name} at {self.wire.url}", PLACE, tells=True, version=self.fingerprint)
 
     # -------------------------------------------------------------------------------------------------------- questions
 

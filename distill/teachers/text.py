@@ -7,12 +7,12 @@ OpenAI's shape.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from distill.errors import BadInput
 from distill.ranges import Count, Natural, NonNegative, Positive
-from distill.teachers.spoken_author import SpokenAuthor
+from distill.teachers.author import Ask, Writing
+from distill.teachers.speaking import Speaking
+from distill.teachers.spoken_author import Manner, SpokenAuthor
 from distill.teachers.teacher import Teacher
 from distill.teachers.wire import Wire
 from distill.types import Batch, Request
@@ -57,8 +57,8 @@ class Text(Teacher):
         key_variable: str | None = None,
     ) -> None:
         self.wire = Wire(PLACE, url, timeout, retries, pause, requests_per_second, key_variable)
-        self.chat, self.system, self.temperature = chat, system, temperature
-        self.pool = ThreadPoolExecutor(concurrency, thread_name_prefix="asking")
+        self.manner = Manner(temperature, chat, system)
+        self.speaking = Speaking(self.wire, ThreadPoolExecutor(concurrency, thread_name_prefix="asking"), told=False)
         self._model = model
 
     def teach(self, batch: Batch, request: Request) -> None:
@@ -75,40 +75,13 @@ class Text(Teacher):
             BadInput: the server refuses, or answers in another shape.
             ResourceStop: it did not answer.
         """
-        return self._spoken(prompts, new_tokens, [seed + i for i in range(len(prompts))])
+        manner = self.manner
+        ask = Ask(new_tokens=new_tokens, temperature=manner.temperature, chat=manner.chat, system=manner.system)
+        return [one.text for one in self._spoken(prompts, ask, [seed + i for i in range(len(prompts))])]
 
     def author(self) -> SpokenAuthor:
         name = f"{self._model or 'the model'} at {self.wire.url}"
-        return SpokenAuthor(self._spoken, name, self.temperature, self.chat, self.system, PLACE)
+        return SpokenAuthor(self._spoken, name, PLACE, tells=False, manner=self.manner)
 
-    def _spoken(self, prompts: Sequence[str], new_tokens: int, seeds: Sequence[int]) -> list[str]:
-        asked = [(prompt, new_tokens, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
-        return list(self.pool.map(self._answer, asked))
-
-    @cached_property
-    def _named(self) -> dict[str, str]:
-        return {} if self._model is None else {"model": self._model}
-
-    def _answer(self, asked: tuple[str, int, int]) -> str:
-        prompt, new_tokens, seed = asked
-        plain = {**self._named, "max_tokens": new_tokens, "temperature": self.temperature, "seed": seed}
-        if not self.chat:
-            return _text(self.wire.ask("/v1/completions", {**plain, "prompt": prompt}), ("text",))
-        system = [{"role": "system", "content": self.system}] if self.system else []
-        messages = [*system, {"role": "user", "content": prompt}]
-        told = self.wire.ask("/v1/chat/completions", {**plain, "messages": messages})
-        return _text(told, ("message", "content"))
-
-
-def _text(answer: Any, path: tuple[str, ...]) -> str:
-    """The text of the first choice."""
-    try:
-        found = answer["choices"][0]
-        for name in path:
-            found = found[name]
-    except (TypeError, KeyError, IndexError):
-        found = None
-    if not isinstance(found, str):
-        reason = f"the server's answer has no text at choices[0].{'.'.join(path)}"
-        raise BadInput(PLACE, reason, remedy="is it an OpenAI-compatible server? teacher.chat=false for completions")
-    return found
+    def _spoken(self, prompts: Sequence[str], ask: Ask, seeds: Sequence[int]) -> list[Writing]:
+        return self.speaking(prompts, ask, seeds, {} if self._model is None else {"model": self._model})

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 from distill.errors import BadInput
 from distill.generation.candidate import Candidate
@@ -17,6 +18,8 @@ class Likeliest(Pick):
     Args:
         whole: compare whole texts, which prefers short ones.
     """
+
+    reads_nats: ClassVar[bool] = True
 
     def __init__(self, whole: bool = False) -> None:
         self.whole = whole
