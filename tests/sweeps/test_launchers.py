@@ -28,8 +28,14 @@ def test_cores_are_divided(monkeypatch, cores, jobs, threads, expected):
 
 
 def test_threads_set_by_hand_stay(monkeypatch):
+    for name in process.THREADS:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    assert ProcessLauncher(2).environment(0)["OMP_NUM_THREADS"] == "5"
+    told = ProcessLauncher(2).environment(0)
+    assert {told[name] for name in process.THREADS} == {"5"}  # torch with MKL would take another number from the second
+    monkeypatch.setenv("MKL_NUM_THREADS", "7")
+    assert ProcessLauncher(2).environment(0)["MKL_NUM_THREADS"] == "7"
+    assert ProcessLauncher(2).environment(0)["RAYON_NUM_THREADS"] == "5"
     assert ProcessLauncher(2, threads=3).environment(0)["OMP_NUM_THREADS"] == "3"
 
 

@@ -17,7 +17,8 @@ from distill.sweeps.launchers.launcher import Handle, Launcher
 from distill.sweeps.task import Task, command
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
-"""What the libraries that compute look at when they are imported; torch takes its threads from the first."""
+"""What the libraries that compute look at when they are imported. torch with MKL takes its threads from the second, and
+from the first where that is not set: one of them alone decides nothing."""
 _LOOK = 0.3  # seconds between two looks at a claim
 
 
@@ -70,10 +71,9 @@ class ProcessLauncher(Launcher):
         return told
 
     def _threads(self, variable: str) -> int:
-        set_by_hand = os.environ.get(variable, "")
-        if self.threads is None and set_by_hand.isdigit():
-            return int(set_by_hand)
-        return self.threads or max(1, cores() // self.jobs)
+        by_hand = (os.environ.get(name, "") for name in (variable, THREADS[0]))
+        told = next((int(one) for one in by_hand if one.isdigit()), None)
+        return self.threads or told or max(1, cores() // self.jobs)
 
 
 class _Process(Handle):
