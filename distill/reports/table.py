@@ -14,6 +14,8 @@ from distill.reports.document import Document, Heading, Item, Table
 from distill.reports.escaping import shown
 
 _SECTIONS = ("All settings", "Result", "The best setting")
+_FIRST = ("Domain shift", "By domain")
+"""Of these the first table alone: what it leaves out is in the report."""
 _COLOURS = {"teacher": "bright_black", "student": "blue", "control": "dark_orange", "control_compute": "green"}
 
 
@@ -23,10 +25,12 @@ def show(document: Document, console: Console) -> None:
     for line in document.remarks:
         console.print(Text(f"! {shown(line)}", "yellow"))
     for section in document.sections:
-        if section.title.startswith(_SECTIONS):
-            for block in section.blocks:
+        if section.title.startswith((*_SECTIONS, *_FIRST)):
+            for block in section.blocks[: 1 if section.title in _FIRST else None]:
                 if isinstance(block, Table):
                     console.print()
+                    if section.title in _FIRST:
+                        console.print(Text(shown(f"{section.title}: {block.caption}"), "dim"))
                     console.print(fitting(block, console))
 
 
