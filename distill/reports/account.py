@@ -33,19 +33,18 @@ def counters(runs: Sequence[Run]) -> list[Block]:
         found = _counted(runs[0])
         rows = tuple((Item(name), Item(significant(value, 6), value)) for name, value in found.items())
         return [Table((Heading("counter", numeric=False), Heading("count")), rows)] if rows else []
-    by_run = {run.name: _counted(run) for run in runs}
+    by_run = {run.name: found for run in runs if (found := _counted(run))}
     names = list(dict.fromkeys(name for found in by_run.values() for name in found))
     differing = [name for name in names if len({found.get(name) for found in by_run.values()}) > 1]
     blocks: list[Block] = []
     same = [(name, next(iter(by_run.values()))[name]) for name in names if name not in differing]
     if same:
         rows = tuple((Item(name), Item(significant(value, 6), value)) for name, value in same)
-        blocks.append(Table((Heading("counter", numeric=False), Heading("count")), rows, "The same in every run."))
+        whose = "every run" if len(by_run) == len(runs) else "each run that has begun"
+        blocks.append(Table((Heading("counter", numeric=False), Heading("count")), rows, f"The same in {whose}."))
     if differing:
         headings = (Heading("run", numeric=False), *(Heading(name) for name in differing))
-        rows = tuple(
-            (Item(run), *(_count(found.get(name)) for name in differing)) for run, found in by_run.items() if found
-        )
+        rows = tuple((Item(run), *(_count(found.get(name)) for name in differing)) for run, found in by_run.items())
         blocks.append(Table(headings, rows, "Different between the runs."))
     return blocks
 
@@ -56,19 +55,14 @@ def formula(runs: Sequence[Run]) -> list[Block]:
     for run in runs:
         if run.provenance.get("formula"):
             told.setdefault(str(run.provenance["formula"]), []).append(run.name)
-    return [
-        Listing(
-            text, label="" if len(told) == 1 else f"{len(names)} runs: {', '.join(names[:3])}{'…' * (len(names) > 3)}"
-        )
-        for text, names in list(told.items())[:8]
-    ]
+    return [Listing(text, label="" if len(told) == 1 else _of(names)) for text, names in list(told.items())[:8]]
 
 
 def citations(runs: Sequence[Run]) -> list[Block]:
     """Sources of exactly the methods that the runs used: BibTeX entries together, each key once, plain lines apart."""
     found: dict[str, None] = {}
     for run in runs:
-        told = run.provenance.get("citations") or ()
+        told = run.provenance.get("citations") or []
         entries = told.values() if isinstance(told, Mapping) else told if isinstance(told, list) else [told]
         found.update(dict.fromkeys(part for entry in entries for part in _ENTRY.split(str(entry).strip()) if part))
     named = {entry.partition(",")[0]: entry for entry in reversed(found) if entry.startswith("@")}
@@ -129,6 +123,12 @@ def _counted(run: Run) -> dict[str, float]:
         if row.subject == DATA:
             found[row.metric if row.split == "none" else f"{row.split}.{row.metric}"] = row.value
     return found
+
+
+def _of(names: Sequence[str]) -> str:
+    """``2 runs: a, b``."""
+    count = "1 run" if len(names) == 1 else f"{len(names)} runs"
+    return f"{count}: {', '.join(names[:3])}{'…' * (len(names) > 3)}"
 
 
 def _count(value: float | None) -> Item:

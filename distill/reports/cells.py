@@ -97,6 +97,20 @@ def design(evidence: Evidence) -> Design:
     return Design(tuple(keys), values, short_names(keys), cells, len(seeds))
 
 
+def matched(cells: Sequence[Cell], key: str) -> Sequence[Cell]:
+    """The cells that can be compared along a key: those whose other keys have been tried with each of its values.
+
+    A sweep that is half done would else compare one value's easy settings with another's hard ones. All cells where
+    none has such fellows, as in a search.
+    """
+    groups: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(tuple(v for k, v in cell.setting.items() if k != key), []).append(cell)
+    whole = len({cell.setting[key] for cell in cells})
+    found = [cell for group in groups.values() if len(group) == whole for cell in group]
+    return found or cells
+
+
 def settings_of(run: Run) -> dict[str, str]:
     """Every key of a run by its dotted name, as text: the values that its sweep gave it, the words of its command
     line (a choice such as ``teacher=nursery`` has no key of its own in a config), then its resolved config."""

@@ -1,7 +1,8 @@
 """What each swept key does on its own, and which pairs of keys act together.
 
-Main effect of a value: the mean of the student's number over all settings that have it. In a complete design (every
-combination present) the spread between settings splits without remainder,
+Main effect of a value: the mean of the student's number over the settings that have it, those alone whose other keys
+were tried with every value. In a complete design (every combination present) the spread between settings splits
+without remainder,
 
     SS_total = sum_k SS_k + sum_{k<l} SS_kl + rest,    share = SS / SS_total
 
@@ -15,7 +16,7 @@ from math import prod
 from statistics import fmean
 
 from distill.reports import axes, drawing
-from distill.reports.cells import Design, number
+from distill.reports.cells import Design, matched, number
 from distill.reports.document import Figure, Heading, Item, Panel, Table
 from distill.reports.measures import BITS, Measure
 
@@ -29,8 +30,9 @@ def main_effects(design: Design, known: Measure = BITS) -> Figure | None:
     form = known.format([])
     panels, rows = [], []
     for key in keys:
-        means = _means(design, numbers, key)
-        panels.append(Panel(_panel(design, known, numbers, key, means)))
+        kept = _matched(design, numbers, key)
+        means = _means(design, kept, key)
+        panels.append(Panel(_panel(design, known, kept, key, means)))
         span = max(means.values()) - min(means.values())
         for value, mean in means.items():
             items = (Item(form.text(mean), mean), Item(form.text(span), span))
@@ -42,10 +44,15 @@ def main_effects(design: Design, known: Measure = BITS) -> Figure | None:
         Heading("span of the key", known.unit),
     )
     caption = (
-        f"Main effects on the student’s {known.title}. A dot is one setting, the line joins the mean over all "
+        f"Main effects on the student’s {known.title}. A dot is one setting, the line joins the mean over the "
         "settings that share the value; a steep line is a key that matters, a wide column of dots says that other "
         "keys matter beside it. All panels have one scale."
     )
+    if len(numbers) < prod(len(design.values[key]) for key in keys):
+        caption += (
+            " Not every combination is measured: a panel shows the settings whose other keys were tried with every "
+            "value of its own, where there are such."
+        )
     return Figure(tuple(panels), caption, (), Table(headings, tuple(rows)))
 
 
@@ -83,6 +90,12 @@ def _numbers(design: Design, known: Measure) -> dict[int, float]:
     return {i: estimate.value for i, estimate in found.items() if estimate and math.isfinite(estimate.value)}
 
 
+def _matched(design: Design, numbers: dict[int, float], key: str) -> dict[int, float]:
+    """The numbers of the settings that can be compared along a key."""
+    kept = {id(cell) for cell in matched([design.cells[i] for i in numbers], key)}
+    return {i: value for i, value in numbers.items() if id(design.cells[i]) in kept}
+
+
 def _means(design: Design, numbers: dict[int, float], key: str) -> dict[str, float]:
     members = {value: [n for i, n in numbers.items() if design.cells[i].setting[key] == value]
                for value in design.values[key]}  # fmt: skip
@@ -107,7 +120,7 @@ def _panel(design: Design, known: Measure, numbers: dict[int, float], key: str, 
         x = axes.named(places, left, right, design.names[key], texts, axes.logarithmic(places))
     else:
         x = axes.categories([value.split("/")[-1][:18] for value in values], left, right, design.names[key])
-    y = axes.fitted(numbers.values(), drawing.BOTTOM, drawing.TOP, known.unit, wanted=5)
+    y = axes.fitted(_numbers(design, known).values(), drawing.BOTTOM, drawing.TOP, known.unit, wanted=5)
     at = dict(zip(values, places, strict=True))
     marks = []
     for i, value in numbers.items():

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 from distill.reports import axes, drawing
-from distill.reports.cells import Cell, Design
+from distill.reports.cells import Cell, Design, matched
 from distill.reports.document import Figure, Heading, Item, Panel, Table, colour, label
 from distill.reports.intervals import Estimate, over_seeds
 from distill.reports.measures import ABSENT, AGREEMENT, BITS, NATS, Measure
@@ -57,8 +57,9 @@ def _figure(design: Design, key: str) -> Figure | None:
 
 def _spots(design: Design, key: str, subject: str, known: Measure) -> list[Spot]:
     spots: list[Spot] = []
+    measured = matched([cell for cell in design.cells if cell.estimate(subject, known.metric)], key)
     for value in design.values[key]:
-        cells = [cell for cell in design.cells if cell.setting[key] == value]
+        cells = [cell for cell in measured if cell.setting[key] == value]
         estimate = _over(cells, subject, known)
         if estimate is not None:
             spots.append(Spot(float(value), estimate))

@@ -99,6 +99,8 @@ def others(cell: Cell) -> Table | None:
 def comparison(design: Design, verdicts: Sequence[Verdict], chosen: int | None) -> Table:
     """One row a setting: the student's numbers, its worth against each control, and the gap closed."""
     shown = [m for m in _OF_SETTINGS if any(c.estimate("student", m.metric) for c in design.cells)]
+    sizes = {e.value for c in design.cells if (e := c.estimate("student", PARAMETERS.metric))}
+    shown = [m for m in shown if m is not PARAMETERS or len(sizes) > 1]
     headings = [Heading(design.names[key], numeric=design.numeric(key)) for key in design.keys]
     headings += [Heading("runs")]
     columns = [[cell.estimate("student", known.metric) for cell in design.cells] for known in shown]
@@ -124,6 +126,8 @@ def comparison(design: Design, verdicts: Sequence[Verdict], chosen: int | None) 
         + "Worth is control − student, paired by run; extra steps: against the control that was given the teacher’s "
         "compute. Bold: best of the column and what its interval holds, and the setting best on the validation text."
     )
+    if len(sizes) == 1:
+        caption += f" Every student has {min(sizes):,.0f} parameters."
     return Table(tuple(headings), tuple(rows), caption)
 
 

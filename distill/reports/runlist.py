@@ -33,8 +33,15 @@ def failures(runs: Sequence[Run], base: Path) -> Table | None:
     rows = []
     for run in lost:
         cause = "; ".join(filter(None, [str(run.status.get("cause") or ""), *run.problems])) or ABSENT
-        log = Path(os.path.normpath(run.folder / str(run.status.get("log") or "log.txt")))
-        shown = log.relative_to(base) if log.is_relative_to(base) else log
-        rows.append((Item(run.name), Item(run.state), Item(cause), Item(str(shown))))
+        rows.append((Item(run.name), Item(run.state), Item(cause), Item(_log(run, base))))
     headings = tuple(Heading(name, numeric=False) for name in ("run", "state", "cause", "log"))
     return Table(headings, tuple(rows))
+
+
+def _log(run: Run, base: Path) -> str:
+    """Where its log lies: as its status says, or where a sweep puts it; absent where it has not begun."""
+    told = run.status.get("log")
+    log = Path(os.path.normpath(run.folder / str(told or f"../../logs/{run.folder.name}.txt")))
+    if not told and not log.is_file():
+        return ABSENT
+    return str(log.relative_to(base) if log.is_relative_to(base) else log)

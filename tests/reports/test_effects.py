@@ -51,3 +51,12 @@ def test_main_effects_are_means_over_the_other_key() -> None:
     assert figure.numbers is not None
     means = {(row[0].text, row[1].text): row[2].value for row in figure.numbers.rows}
     assert means == {("a", "1"): 2, ("a", "2"): 3, ("a", "3"): 4, ("b", "0"): 2, ("b", "1"): 4}
+
+
+def test_a_sweep_that_is_half_done_compares_like_with_like() -> None:
+    figure = effects.main_effects(plan(lambda a, b: a + 2 * b, leave_out=1))  # (1, 0) is not there yet
+    assert figure is not None
+    assert figure.numbers is not None
+    means = {(row[0].text, row[1].text): row[2].value for row in figure.numbers.rows}
+    assert means == {("a", "1"): 3, ("a", "2"): 4, ("a", "3"): 5, ("b", "0"): 2.5, ("b", "1"): 4.5}
+    assert "Not every combination" in figure.caption

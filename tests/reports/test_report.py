@@ -251,3 +251,18 @@ def test_a_source_that_several_runs_share_is_cited_once(tmp_path: Path) -> None:
         (folder / "provenance.json").write_text(json.dumps({"citations": told}))
     page = write([tmp_path]).markdown.read_text()
     assert page.count("@misc{a2020,") == page.count("@misc{b2021,") == page.count("a plain line") == 1
+
+
+def test_a_run_that_has_not_begun_does_not_make_the_others_differ(
+    tmp_path: Path, make_sweep: Callable[..., Path]
+) -> None:
+    folder = make_sweep(tmp_path / "grid", seeds=(0,), temperatures=(1.0, 2.0), weights=(0.9,), teachers=("nursery",))
+    waiting = folder / "runs" / "run-001"
+    for file in waiting.iterdir():
+        file.unlink()
+    (waiting / "status.json").write_text('{"state": "queued"}')
+    page = write([folder]).markdown.read_text()
+    assert "The same in each run that has begun." in page
+    assert "Different between the runs." not in page
+    assert "\n()\n" not in page
+    assert "| run-001 | queued | — | — |" in page
