@@ -152,7 +152,8 @@ class Parts:
         from distill.rollouts.language import Language
 
         begin = Marks.of(self.tokenizer).begin
-        return Language.of(self.tokenizer, self.vocabulary, getattr(student, "generation_config", None), begin)
+        generation = getattr(student, "generation_config", None)
+        return Language.of(self.tokenizer, self.vocabulary, generation, begin, self.data.ends)
 
     def _refuse_unmet(self, unmet: frozenset[str]) -> None:
         """What a loss needs may depend on its keys, which only the loss itself can read."""

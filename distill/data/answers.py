@@ -27,7 +27,7 @@ from distill.data.module import DataModule
 from distill.data.packing import best_fit
 from distill.data.prepared import BEYOND, UNSUPERVISED, SplitName
 from distill.data.prompts import Prompt
-from distill.data.spelled import Sample, SampleCollate, Spelled, encoded
+from distill.data.spelled import Sample, SampleCollate, Spelled, encoded, marks_of
 from distill.data.split import Split, split_by_hash
 from distill.data.tokenizer import TrainedBPE, fingerprint
 from distill.errors import BadInput
@@ -260,6 +260,12 @@ class AnswerData(DataModule):
             shown, told = (tokenizer.decode(one, skip_special_tokens=True) for one in (ids, answer))
             found.append(Prompt(tuple(ids), str(shown), str(told)))
         return found
+
+    @property
+    def ends(self) -> frozenset[int]:
+        tokenizer = self.prepare()
+        last = {int(one.piece.targets[one.supervised][-1]) for one in self._laid["train"].samples}
+        return frozenset(last) & frozenset(marks_of(tokenizer))
 
     # ------------------------------------------------------------------------------------------------------- account
 

@@ -122,6 +122,11 @@ class DataModule(pl.LightningDataModule, ABC):
     def teacher_rate(self) -> float:
         return 1.0
 
+    @property
+    def ends(self) -> frozenset[int]:
+        """Marks with which what is learnt ends, beside the tokenizer's own end: those of a template's turns."""
+        return frozenset()
+
     def prompts(self, count: int) -> list[Prompt]:
         """Beginnings of test documents, of text alone."""
         return []

@@ -87,7 +87,7 @@ def encoded(spelled: Spelled, tokenizer: PreTrainedTokenizerBase, domain: str = 
     )
     offsets = np.asarray(found["offset_mapping"], dtype=np.int64).reshape(-1, 2)
     ids = np.asarray(found["input_ids"], dtype=np.int32)
-    spelt = bytes_of_tokens(spelled.text, found["offset_mapping"]) * ~np.isin(ids, _marks(tokenizer))
+    spelt = bytes_of_tokens(spelled.text, found["offset_mapping"]) * ~np.isin(ids, marks_of(tokenizer))
     learnt = np.zeros(len(ids), dtype=bool)
     for begin, end in spelled.spans:
         learnt |= (offsets[:, 0] >= begin) & (offsets[:, 0] < end) & (offsets[:, 1] > offsets[:, 0])
@@ -97,7 +97,7 @@ def encoded(spelled: Spelled, tokenizer: PreTrainedTokenizerBase, domain: str = 
     return Sample(piece, learnt[1:], spelt[1:], spelled.task, spelled.weight)
 
 
-def _marks(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def marks_of(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Ids that spell nothing of a text."""
     added = [index for index, token in tokenizer.added_tokens_decoder.items() if token.special]
     return [*added, *(index for index in tokenizer.all_special_ids if isinstance(index, int))]

@@ -1,6 +1,6 @@
 """What a rollout must know of the tokens: where a text ends, which ids no text holds, how words become ids."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from transformers import GenerationConfig, PreTrainedTokenizerBase
@@ -33,10 +33,13 @@ class Language:
         vocabulary: int | None = None,
         generation: GenerationConfig | None = None,
         begin: int | None = None,
+        also: Iterable[int] = (),
     ) -> "Language":
-        """As a tokenizer has it; a chat model's generation config may name more ends (the end of a turn)."""
+        """As a tokenizer has it. A chat model's generation config may name more ends (the end of a turn), and so may
+        the data (``also``), whose template a student from scratch learns."""
         told = [tokenizer.eos_token_id, None if generation is None else generation.eos_token_id]
         ends = {id for one in told for id in (one if isinstance(one, (list, tuple)) else [one]) if isinstance(id, int)}
+        ends |= set(also)
         special = {id for id in tokenizer.all_special_ids if isinstance(id, int)}
         padding = tokenizer.pad_token_id if isinstance(tokenizer.pad_token_id, int) else min(ends, default=0)
 
