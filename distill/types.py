@@ -184,7 +184,10 @@ class Head:
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
     def cut(self, vocabulary: int) -> "Head":
-        """The head of the first ``vocabulary`` ids: surplus logits become −inf, exactly."""
+        """The head of the first ``vocabulary`` ids: surplus logits become −inf, exactly. One that has no others is left
+        as it is: the gradient of a slice is made in a second matrix of the head's size."""
+        if vocabulary == self.vocabulary:
+            return self
         bias = None if self.bias is None else self.bias[:vocabulary]
         return replace(self, weight=self.weight[:vocabulary], bias=bias)
 
