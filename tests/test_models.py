@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, PreTraine
 
 from distill.errors import BadInput
 from distill.models import answer, check_head, head, shape
-from distill.types import Request
+from distill.types import Head, Request
 
 SIZES = {
     "vocab_size": 40,
@@ -184,3 +184,10 @@ def test_attentions_with_dropout_on_them_are_refused_in_training_only(kind, key)
     answer(model, {"input_ids": IDS}, POSITIONS, Request(attentions=True))
     with pytest.raises(BadInput, match=f"{key}=0.5"):
         answer(model.train(), {"input_ids": IDS}, POSITIONS, Request(attentions=True))
+
+
+def test_a_head_that_has_no_surplus_is_not_cut():
+    """Its gradient reaches the parameter itself; that of a slice would be made in a second matrix of its size."""
+    made = Head(torch.zeros(5, 3, requires_grad=True))
+    assert made.cut(5) is made
+    assert made.cut(4).weight.grad_fn is not None

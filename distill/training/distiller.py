@@ -83,6 +83,7 @@ class Distiller(pl.LightningModule):
         self.balance = Balance(objective)
         self.seen: Seen | None = None
         self.told: Mapping[str, float] = {}
+        self.norm = torch.zeros(())
         self.logged_at = time.perf_counter()
         self.logged_tokens = 0
 
@@ -132,12 +133,26 @@ class Distiller(pl.LightningModule):
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         for gradient in gradients:
             gradient.mul_(scale)
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = self.norm = torch.nn.utils.get_total_norm(gradients)
         self._refuse_non_finite(norm)
         self.norms.add(norm.item())
         if self._logs_now:
             self._log(norm, optimizer.param_groups[0]["lr"])
         self.balance.close(self.global_step, tokens, self._over_ranks)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """As Lightning clips, to the bit, but by the norm that is known already, and only where torch's factor is less
+        than 1: with 1 it would be one more pass over all gradients for nothing."""
+        if self.trainer.world_size > 1 or gradient_clip_algorithm not in (None, "norm") or not gradient_clip_val:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif gradient_clip_val / (self.norm + 1e-6) < 1:
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            torch.nn.utils.clip_grads_with_norm_(parameters, gradient_clip_val, self.norm)
 
     @property
     def units(self) -> dict[str, str]:
