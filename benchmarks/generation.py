@@ -1,12 +1,12 @@
-"""Tokens a second of a rollout's writing, beside transformers' ``generate`` on the same model and prompts.
+"""Tokens a second of what writes here (rollouts, ``distill generate``), beside transformers' ``generate``.
 
-    python benchmarks/rollout.py                       # half a minute of one core
-    python benchmarks/rollout.py --json OUT.jsonl
+    python benchmarks/generation.py                       # half a minute of one core
+    python benchmarks/generation.py --only larger-1 --json OUT.jsonl
 
 Prompts of 8 to 16 tokens, 48 new ones after each, drawn at temperature 1, no end mark, so that both write equally many.
-*quickstart*: the quickstart's student, 0.17M parameters, 32 rows; *larger*: 8 layers of width 256, 16 rows. The floor
-is the same number of calls of the model's body with its cache and nothing else: no head, no draw. In turns on one
-thread after a round that is not counted; a ratio is the median over rounds of two times of the same round.
+*quickstart*: the quickstart's student, 0.17M parameters, 32 rows; *larger*: 8 layers of width 256, 16 rows and 1. The
+floor is the same number of calls of the model's body with its cache and nothing else: no head, no draw. In turns on
+one thread after a round that is not counted; a ratio is the median over rounds of two times of the same round.
 
 Left out on purpose: long prompts, whose reading is the same pass for both.
 """
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
-from distill.cached import kept
+from distill import cached
 from distill.rollouts.choices import Own
 from distill.rollouts.language import Language
 from distill.rollouts.pen import Pen
@@ -33,7 +33,11 @@ from distill.rollouts.writing import write
 from distill.rows import Row, append
 
 NEW = 48
-SETTINGS = {"quickstart": (2, 64, 4, 1024, 32), "larger": (8, 256, 8, 8192, 16)}
+SETTINGS = {
+    "quickstart": (2, 64, 4, 1024, 32),
+    "larger": (8, 256, 8, 8192, 16),
+    "larger-1": (8, 256, 8, 8192, 1),
+}
 """Layers, width, heads, vocabulary, rows."""
 LANGUAGE = Language(frozenset())
 
@@ -76,7 +80,8 @@ def floor(one: PreTrainedModel, given: list[Tensor]) -> int:
     past = None
     for place in range(NEW):
         shown = mask if place == 0 else torch.cat([mask, mask.new_ones(len(given), place)], 1)
-        past = kept(one.base_model(input_ids=ids, attention_mask=shown, **given(one.base_model, past), use_cache=True))
+        body, again = one.base_model, cached.given(one.base_model, past)
+        past = cached.kept(body(input_ids=ids, attention_mask=shown, **again, use_cache=True))
         ids = ids[:, -1:]
     return NEW * len(given)
 
@@ -109,10 +114,11 @@ def speeds(setting: str, rounds: int) -> dict[str, list[float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", choices=SETTINGS)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    for setting in SETTINGS:
+    for setting in [given.only] if given.only else SETTINGS:
         found = speeds(setting, given.rounds)
         rows = [
             Row(f"{setting}/{name}", "tokens_per_second", statistics.median(v), "tokens/s", "none", 0, 0, len(v))
