@@ -1,20 +1,20 @@
 """How well an order that is known before a training agrees with what the trainings came to.
 
-    python -m experiments.teacher_choice.agreement PREFLIGHT_FOLDER …
+    python -m experiments.teacher_choice.agreement
 
 Spearman's rank correlation over the teachers of ``results.jsonl``, a seed at a time, of three predictors: the largest
 teacher first, the likeliest on held-out text first (preflight without a pilot), and the best after the pilot first.
-Four teachers have 24 orders: one in 24 is perfect by chance. A seed is predicted by the preflight of its own seed.
+Four teachers have 24 orders: one in 24 is perfect by chance. A seed is predicted by the
+preflight of its own seed, whose rows are kept in ``preflight.jsonl``.
 """
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
 from distill.evidence.results import RESULTS
-from distill.rows import METRICS, read
+from distill.rows import read
 
 PREDICTORS = {"largest first": ("parameters", -1.0), "likeliest first": ("bits_per_byte", 1.0), "pilot": ("pilot", 1.0)}
 """Predictor -> preflight's number, and the sign that makes a low one a promise of low loss."""
@@ -51,10 +51,12 @@ def outcomes(results: Path) -> dict[int, dict[str, float]]:
     return found
 
 
-def foretold(folder: Path) -> tuple[int, dict[tuple[str, str], float]]:
-    """A preflight's seed, and its numbers by teacher and name."""
-    rows = list(read(folder / METRICS))
-    return rows[0].seed, {(row.subject, row.metric.removeprefix("preflight/")): row.value for row in rows}
+def foretold(rows: Path) -> dict[int, dict[tuple[str, str], float]]:
+    """Seed -> (teacher, number) -> what its preflight said."""
+    found: dict[int, dict[tuple[str, str], float]] = {}
+    for row in read(rows):
+        found.setdefault(row.seed, {})[row.subject, row.metric.removeprefix("preflight/")] = row.value
+    return found
 
 
 def agreement(
@@ -69,9 +71,9 @@ def agreement(
     return found
 
 
-def main(folders: Sequence[Path]) -> None:
+def main() -> None:
     """Print a line a seed and predictor, then the means."""
-    predicted = dict(map(foretold, folders))
+    predicted = foretold(Path(__file__).with_name("preflight.jsonl"))
     together: dict[str, list[tuple[float, float]]] = {predictor: [] for predictor in PREDICTORS}
     for seed, reached in sorted(outcomes(Path(__file__).with_name(RESULTS)).items()):
         print(f"seed {seed}: " + ", ".join(f"{name} {value:.3f}" for name, value in reached.items()))
@@ -84,4 +86,4 @@ def main(folders: Sequence[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main([Path(word) for word in sys.argv[1:]])
+    main()
