@@ -140,10 +140,11 @@ def recipe_of(teacher: Mapping[str, Any], hurried: bool = False) -> Recipe | Non
 
 
 def _text(recipe: Recipe, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The run's text as the teacher sees it. What only concerns the student's steps does not make another teacher."""
+    """The run's text as the teacher sees it. What only concerns the student's steps does not make another teacher, nor
+    do the domains that it is tailored to."""
     own = {} if recipe.tokenizer is None else {"tokenizer": recipe.tokenizer}
     told = {"share": recipe.share, "seed": recipe.seed, "batch_size": recipe.batch_size}
-    told |= dict.fromkeys(("mixture", "domain_weights", "train_domains"))  # tailoring is the student's: one teacher for all
+    told |= dict.fromkeys(("mixture", "domain_weights", "train_domains"))
     told |= {"sequence_length": recipe.sequence_length or data.get("sequence_length")}
     told |= {"evaluation_tokens": EVALUATION_TOKENS}
     return {**data, **own, **{key: value for key, value in told.items() if key in data}, **(recipe.data or {})}
