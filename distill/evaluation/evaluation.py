@@ -109,7 +109,9 @@ class Evaluation:
             for subject in subjects:
                 subject.model.to(place)  # pyright: ignore[reportArgumentType]  (torch's overloads)
                 modes.enter_context(evaluating(subject.model))
-            tallies, drawn = self._on_text(subjects, (batch.to(place) for batch in batches), teacher, kind)
+            speaks = data is None or data.task.family != "encoder"  # a bare encoder has no log-probabilities
+            on_text = self._on_text if speaks else _on_nothing
+            tallies, drawn = on_text(subjects, (batch.to(place) for batch in batches), teacher, kind)
             measured = {
                 name: [*(row for tally in told for row in tally.rows()), *drawn] for name, told in tallies.items()
             }
@@ -164,6 +166,13 @@ class Evaluation:
             teacher.passes = passes
         kept = {name: [tally for tally in told if asked or not tally.needs] for name, told in tallies.items()}
         return kept, _drawn(len(documents))
+
+
+def _on_nothing(
+    subjects: Sequence[Subject], batches: Iterable[Batch], teacher: Teacher | None, kind: str
+) -> tuple[Mapping[str, list[TokenMeasure]], list[Measured]]:
+    """Where no model gives a log-probability: no token measure of any subject."""
+    return {subject.name: [] for subject in subjects}, []
 
 
 def _outputs(subject: Subject, batch: Batch, signal: Signal | None, teacher: PreTrainedModel | None) -> Outputs:

@@ -137,6 +137,9 @@ def weigh(outputs: Outputs, this: Pass, weights: Sequence[float | Tensor]) -> tu
     hidden, head = outputs.hidden, this.head
     assert hidden.shape[0] == this.targets.shape[0], "one target for each supervised position"
     dtype = widened(working_dtype(hidden, head.weight))
+    if not this.losses:  # losses on states alone: nobody wants the logits, and a bare encoder has none
+        nothing = hidden.to(dtype).sum() * 0.0  # with a gradient of zeros
+        return nothing, nothing.detach().new_zeros(0), nothing.detach()
     factors = [torch.as_tensor(weight, dtype=dtype, device=hidden.device) for weight in weights]
     factor = torch.stack(factors) if factors else hidden.new_zeros(0, dtype=dtype)  # (active,)
     with torch.autocast(hidden.device.type, enabled=False):  # which would round the products to half precision

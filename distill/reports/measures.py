@@ -103,10 +103,11 @@ ACCURACY = Measure("accuracy", "accuracy", "", "higher", "percent")
 MACRO_F1 = Measure("macro_f1", "macro F1", "", "higher", "percent")
 BLEU = Measure("bleu", "BLEU", "", "higher")
 CHRF = Measure("chrf", "chrF", "", "higher")
+MRR = Measure("mrr", "reciprocal rank", "", "higher")
 SAMPLES = Measure("samples_per_second", "samples", "samples/s", "higher", "magnitude", 0.05)
 SENTENCES = Measure("sentences_per_second", "sentences", "sentences/s", "higher", "magnitude", 0.05)
 
-OF_TASKS = (ACCURACY, MACRO_F1, BLEU, CHRF)
+OF_TASKS = (ACCURACY, MACRO_F1, BLEU, CHRF, MRR)
 """What a task is judged by; each is measured of its own kind of data."""
 SPEEDS = (PREFILL, DECODE, SAMPLES, SENTENCES)
 WRITTEN = Measure("written_tokens", "written for it", "tokens", "", "magnitude")

@@ -11,6 +11,7 @@ from distill.losses.cross_entropy import CrossEntropy
 from distill.losses.ctc import CTC
 from distill.losses.loss import Loss
 from distill.losses.objective import Objective
+from distill.losses.sentence_pairs import SentencePairs
 from distill.types import Family, ModelShape
 
 Control = Literal["both", "steps", "compute", "none"]
@@ -49,7 +50,8 @@ def steps_of_subjects(
 
 def criterion(family: Family) -> Loss:
     """How far a model is from the data alone: what controls are trained on, and what chooses the best point."""
-    return CTC() if family == "ctc" else CrossEntropy()
+    made: dict[str, type[Loss]] = {"ctc": CTC, "encoder": SentencePairs}
+    return made.get(family, CrossEntropy)()
 
 
 def without_teacher(family: Family = "causal") -> Objective:

@@ -1,0 +1,1 @@
+"""all-MiniLM-L6-v2 as a maker of vectors, into two of its layers."""
