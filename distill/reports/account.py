@@ -49,6 +49,13 @@ def counters(runs: Sequence[Run]) -> list[Block]:
     return blocks
 
 
+def tested(run: Run) -> str:
+    """What tells one test text from another, whatever its tokens: documents and bytes; empty where nobody counted."""
+    found = _counted(run)
+    told = [found.get(f"splits.test.{name}") for name in ("documents", "bytes")]
+    return "" if None in told else str(told)
+
+
 def formula(runs: Sequence[Run]) -> list[Block]:
     """The objective as it was optimised, each different one once."""
     told: dict[str, list[str]] = {}

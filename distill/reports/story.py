@@ -216,6 +216,8 @@ def _remarks_on_all(evidence: Evidence, plan: Design) -> Iterable[str]:
         yield f"Not every run is finished: {told}."
     if plan.seeds < 2:
         yield "All runs share one seed: nothing here tells chance from effect."
+    if len(set(filter(None, map(account.tested, evidence.runs)))) > 1:
+        yield "Not every run was measured on the same test text: numbers of different texts cannot be compared."
     seeds = {len(cell.runs) for cell in plan.cells}
     if len(seeds) > 1:
         yield f"Settings have between {min(seeds)} and {max(seeds)} seeds."

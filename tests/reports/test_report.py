@@ -266,3 +266,14 @@ def test_a_run_that_has_not_begun_does_not_make_the_others_differ(
     assert "Different between the runs." not in page
     assert "\n()\n" not in page
     assert "| run-001 | queued | — | — |" in page
+
+
+def test_runs_of_other_test_texts_are_told_apart(tmp_path: Path, make_run: Callable[..., Path]) -> None:
+    folders = [make_run(tmp_path / name) for name in ("a", "b")]
+    for folder, size in zip(folders, (100, 200), strict=True):
+        told = json.loads((folder / "provenance.json").read_text())
+        told["data"] = {"splits": {"test": {"documents": 3, "bytes": size}}}
+        (folder / "provenance.json").write_text(json.dumps(told))
+    said = "Not every run was measured on the same test text"
+    assert said in write(folders, tmp_path).markdown.read_text()
+    assert said not in write(folders[:1] * 2, tmp_path).markdown.read_text()
