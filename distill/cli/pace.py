@@ -1,13 +1,11 @@
 """How long so many FLOPs take on this machine: by calculation, from the pace of one product measured for a tenth of a
-second. Imports torch.
+second.
 
 Left out on purpose: attention, losses, the optimiser, measures and the disk, which come on top; so it is a lower bound
 to plan with, and what is said of it says so.
 """
 
 import time
-
-import torch
 
 ROWS = 256
 """Of the product: a chunk of tokens."""
@@ -17,6 +15,8 @@ LONG_ENOUGH = 0.1
 
 def pace(width: int) -> float:
     """FLOP/s of the product that a model of this width makes most: (256, D) by (D, 4 D), float32, by the wall clock."""
+    import torch
+
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     states, weights = torch.ones(ROWS, width, device=device), torch.ones(width, 4 * width, device=device)
     out = states @ weights
