@@ -157,7 +157,8 @@ class Head:
     """What turns a final state into logits: ``cap * tanh(scale * (h W^T + b) / cap)``, without the cap if None.
 
     Attributes:
-        weight: (V, D). Rows beyond the vocabulary that teacher and student share are already cut off.
+        weight: (V, D). Rows beyond the vocabulary that teacher and student share are already cut off. (V, 0): what is
+            called the state are the logits, as of a model that gives nothing else (an exported file).
         bias: (V,) or None.
         scale: a factor on the logits (Cohere's ``logit_scale``, Granite's ``1 / logits_scaling``).
         softcap: Gemma 2's ``final_logit_softcapping``, or None.
@@ -174,6 +175,8 @@ class Head:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(…, D) -> (…, V), the naive form: for measures and tests. Training goes through ``losses/vocabulary.py``."""
+        if not self.weight.shape[1]:
+            return hidden[..., : self.vocabulary]
         logits = hidden @ self.weight.T
         logits = logits if self.bias is None else logits + self.bias
         return self.shaped(logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits)

@@ -21,7 +21,7 @@ from distill.cli.chat_reasons import asking
 from distill.cli.compose import compose
 from distill.cli.run_folder import CONFIG
 from distill.cli.settings import Paths
-from distill.cli.target import Target, find_target, teacher_node
+from distill.cli.target import EXPORTS, FACTS, Target, find_target, teacher_node
 from distill.errors import BadInput
 from distill.ranges import Count, Natural, NonNegative
 from distill.storage import read_json
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from distill.export.speaker import Speaker
     from distill.teachers.teacher import Teacher
 
-FACTS, EXPORTS = "export.json", "exports"
 HELP = "/teacher  both answer, or one again   /tokens  token by token   /why  its reasons   /help   /quit"
 
 

@@ -1,4 +1,4 @@
-"""Measure a run folder again, any model folder or a hub id, and add the rows: distill evaluate TARGET.
+"""Measure a run folder again, an exported file, any model folder or hub id, and add the rows: distill evaluate TARGET.
 
 A run's teacher, student and controls are measured on the run's own test text, with its own teacher, unless overrides
 say otherwise. The rows join the run's where text and teacher are the run's; otherwise, and for a model's folder or
@@ -21,7 +21,7 @@ from distill.cli.identity import identity
 from distill.cli.provenance import gathered
 from distill.cli.run_folder import CONFIG, HASHES, PROVENANCE
 from distill.cli.settings import Paths
-from distill.cli.target import Target, find_target, gather_parts, load_subject
+from distill.cli.target import Target, find_exported, gather_parts, load_subject
 from distill.errors import BadInput
 from distill.names import hashed, slug
 from distill.ranges import Natural
@@ -57,9 +57,10 @@ def run(arguments: Arguments) -> int:
     """``distill evaluate TARGET``."""
     if len(arguments.words) != 1 or arguments.multirun:
         told = " ".join(arguments.words) or "nothing"
-        raise BadInput("command line", "evaluate takes one run folder, model folder or hub id, without -m", value=told)
+        reason = "evaluate takes one run folder, exported folder, model folder or hub id, without -m"
+        raise BadInput("command line", reason, value=told)
     composed = compose(arguments)
-    target = find_target(arguments, composed)
+    target = find_exported(arguments, composed)
     own = _own_folder(target, composed)
     if arguments.dry_run:
         print(f"{', '.join(target.models)}: rows into {target.run[0] if target.run else own}")
@@ -96,7 +97,8 @@ def _measured(target: Target, parts: "Parts", plugins: tuple[str, ...], console:
     subjects = [*parts.subjects(), *(load_subject(name, target, parts) for name in target.models)]
     with console.status(f"measuring {', '.join(subject.name for subject in subjects)}"):
         prompts = parts.data.prompts(evaluation.prompts)
-        return evaluation.evaluate(subjects, parts.data.test_batches(), prompts, parts.teacher.exact, parts.seed)
+        batches, teacher = parts.data.test_batches(), parts.teacher.exact
+        return evaluation.evaluate(subjects, batches, prompts, teacher, parts.seed, data=parts.data)
 
 
 def _folder(target: Target, parts: "Parts", own: Path) -> Path:

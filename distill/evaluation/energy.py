@@ -40,7 +40,7 @@ class Energy(ModelMeasure):
     def measure(self, subjects: Sequence[Subject]) -> Mapping[str, list[Measured]]:
         files = counters()
         with computed([subject.model for subject in subjects], "sdpa"):
-            return {subject.name: self._rows(subject, files) for subject in subjects}
+            return {one.name: self._rows(one, files) if _runs(one) else [] for one in subjects}
 
     def _rows(self, subject: Subject, files: Sequence[Path]) -> list[Measured]:
         if not files:
@@ -57,6 +57,11 @@ class Energy(ModelMeasure):
             Measured("energy_counters", len(files), "count"),
             Measured("energy_per_1000_tokens", 1000 * joules / tokens, "J", tokens),
         ]
+
+
+def _runs(subject: Subject) -> bool:
+    """Whether what its model does is what it costs; that of a reader which widens a file is not."""
+    return subject.file is None or subject.file.answers
 
 
 def counters(root: Path = COUNTERS) -> list[Path]:

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 from distill.evaluation.decoding import Writer
 from distill.evaluation.measure import Measured, ModelMeasure
 from distill.evaluation.memory import PeakMemory
-from distill.evaluation.subject import Subject
+from distill.evaluation.subject import File, Subject
 from distill.families import named_family
 from distill.models import shape
 from distill.ranges import Count
@@ -24,7 +24,8 @@ class Footprint(ModelMeasure):
     ``peak_memory`` is the weights and buffers as they are loaded plus the largest sum of tensors alive at once while
     one prompt is read with the cache, the head at its last position only; ``memory.PeakMemory`` says what that counts
     and what it does not. ``memory_loaded`` is the weights and buffers alone, ``memory_decode`` they, the cache of that
-    prompt, and the most that is alive while one more token is read.
+    prompt, and the most that is alive while one more token is read. Of an exported file ``disk_bytes`` are its own, and
+    ``resident_memory`` is what a process of its own holds that loads it and reads the prompt.
 
     Args:
         tokens: of the prompt; fewer if the model has fewer positions.
@@ -37,6 +38,8 @@ class Footprint(ModelMeasure):
         return {subject.name: self._rows(subject) for subject in subjects}
 
     def _rows(self, subject: Subject) -> list[Measured]:
+        if subject.file is not None:
+            return self._of_file(subject.file)
         sizes = shape(subject.model)
         weights = weight_bytes(subject.model)
         rows = [
@@ -55,6 +58,11 @@ class Footprint(ModelMeasure):
         if files:
             rows.append(Measured("disk_bytes", sum(file.stat().st_size for file in files), "bytes", len(files)))
         return rows
+
+    def _of_file(self, file: File) -> list[Measured]:
+        told = file.resident(self.tokens)
+        rows = [Measured("disk_bytes", file.bytes, "bytes")]
+        return rows + ([] if told is None else [Measured("resident_memory", told / MIB, "MiB", self.tokens)])
 
 
 def prompt(subject: Subject, tokens: int) -> torch.Tensor:

@@ -1,9 +1,28 @@
 """Whose numbers they are."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class File:
+    """An exported file, where that is what is measured.
+
+    Attributes:
+        bytes: of its weights on disk.
+        resident: bytes that a process holds which loads it and reads so many tokens; None where nobody tells.
+        answers: whether ``Subject.model`` is the file as it runs. Else it was widened to be read, and neither its speed
+            nor its memory are the file's.
+        clock: seconds to the first token after some ids, and of each of so many further, by a runtime of its own.
+    """
+
+    bytes: int
+    resident: Callable[[int], int | None]
+    answers: bool = True
+    clock: Callable[[Sequence[int], int], tuple[float, list[float]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -18,6 +37,7 @@ class Subject:
         folder: where its files lie, if they do.
         step: optimiser steps it was trained for here.
         taught: it reads the teacher's side of a batch (``Batch.taught``), where that has tokens of its own.
+        file: of an exported file.
     """
 
     name: str
@@ -27,3 +47,4 @@ class Subject:
     folder: Path | None = None
     step: int = 0
     taught: bool = False
+    file: File | None = None

@@ -31,6 +31,7 @@ class OnnxRunner(Runner):
     """
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
+        self.folder = folder
         try:
             import onnxruntime
         except ImportError as problem:
@@ -66,12 +67,8 @@ class OnnxRunner(Runner):
         return {one.name: (one.shape[1], one.shape[3] if isinstance(one.shape[3], int) else size) for one in inputs}
 
     def restart(self) -> None:
-        self.seen = 0
         self.heard: dict[str, np.ndarray] = {}
-        self.state = {
-            name: np.zeros((1, heads, 0, size), np.float32)  # (1, H, 0, D / H)
-            for name, (heads, size) in self.past.items()
-        }
+        self.state = self._empty(1)
 
     def hear(self, inputs: Mapping[str, np.ndarray]) -> None:
         if self.encoder is not None:
@@ -83,10 +80,20 @@ class OnnxRunner(Runner):
             self.heard = {"states": states} | ({MASK: given[MASK]} if MASK in self.inputs else {})
 
     def read(self, ids: Sequence[int], last: bool = False) -> np.ndarray:
-        given = np.asarray([list(ids)], dtype=np.int64)  # (1, S)
-        self.seen += given.shape[1]
-        mask = {MASK: np.ones((1, self.seen), np.int64)} if self.masked else {}
-        told: list[Any] = list(self.session.run(self.outputs, {"input_ids": given, **mask, **self.heard, **self.state}))
-        self.state = dict(zip(self.past, told[1:], strict=True))
-        logits: np.ndarray = told[0][0, :, : self.vocabulary]  # (S, V)
-        return logits[-1:] if last else logits
+        told, self.state = self.step(np.asarray([list(ids)], dtype=np.int64), self.state)
+        return told[0, -1:] if last else told[0]
+
+    def step(
+        self, ids: np.ndarray, state: Mapping[str, np.ndarray] | None = None
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """(B, S) ids after what the cache holds -> ((B, S, V) logits, the cache after them)."""
+        rows, length = ids.shape
+        before = self._empty(rows) if state is None else state
+        seen = length + next((one.shape[2] for one in before.values()), 0)
+        mask = {MASK: np.ones((rows, seen), np.int64)} if self.masked else {}
+        told: list[Any] = list(self.session.run(self.outputs, {"input_ids": ids, **mask, **self.heard, **before}))
+        return told[0][..., : self.vocabulary], dict(zip(self.past, told[1:], strict=True))
+
+    def _empty(self, rows: int) -> dict[str, np.ndarray]:
+        """A cache of nothing: (B, H, 0, D / H) each."""
+        return {name: np.zeros((rows, heads, 0, size), np.float32) for name, (heads, size) in self.past.items()}

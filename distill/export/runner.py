@@ -73,3 +73,8 @@ class Runner(ABC):
             each.append(now - last)
             last = now
         return Taken(first, each)
+
+    def timed(self, ids: Sequence[int], new: int) -> tuple[float, list[float]]:
+        """The same of a text about nothing else, in plain numbers."""
+        taken = self.taken(ids, new, {})
+        return taken.first, taken.each

@@ -44,6 +44,8 @@ class Hidden(Signal):
     def chunk(self, rows: slice) -> tuple[Tensor, ...]:
         """The logits of these positions, in a buffer that the next call overwrites: a fresh one costs its weight in
         page faults every time."""
+        if not self.head.weight.shape[1]:
+            return (self.head.logits(self.hidden[rows]),)
         states = self.hidden[rows].detach()  # (C, D)
         if not self._room or self._room[0].shape[0] < states.shape[0]:
             wide = widened(self._weight.dtype)
