@@ -45,7 +45,7 @@ class ClassificationData(ExampleData):
         batch_size: texts of a micro-batch on one device.
         seed: of the order of training texts.
         workers: processes that make batches.
-        evaluation_samples: of validation and of test each, at most; None takes all.
+        evaluation_tokens: supervised ones of validation and of test each, to the end of an example; None takes all.
         cache: a folder for the trained tokenizer.
     """
 
@@ -68,10 +68,10 @@ class ClassificationData(ExampleData):
         batch_size: Count = 32,
         seed: Natural = 0,
         workers: Natural = 0,
-        evaluation_samples: Count | None = None,
+        evaluation_tokens: Count | None = None,
         cache: str | None = None,
     ) -> None:
-        portion = Portion(share, validation, test, sequence_length, batch_size, seed, workers, evaluation_samples)
+        portion = Portion(share, validation, test, sequence_length, batch_size, seed, workers, evaluation_tokens)
         super().__init__(Place(path, name, subset, split), portion, tokenizer, cache)
         self.text_field, self.label_field = text_field, label_field
         self._teacher: PreTrainedTokenizerBase | None = None

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from distill.data.corpus import DUPLICATE, EMPTY, Corpus, Document, Tally
 from distill.data.facts import Facts, SplitFacts
 from distill.data.module import DataModule
-from distill.data.prepared import SplitName
+from distill.data.prepared import BEYOND, SplitName
 from distill.data.records import Record, of_files, of_hub
 from distill.data.split import split_by_hash
 from distill.data.tokenizer import TrainedBPE, fingerprint
@@ -26,8 +26,6 @@ from distill.errors import BadInput
 
 FORMAT = 1
 """Raised when the same arguments would give other batches than before."""
-
-BEYOND = "beyond_evaluation_samples"
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class Portion:
     batch_size: int
     seed: int
     workers: int
-    evaluation_samples: int | None
+    evaluation_tokens: int | None
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,7 @@ class ExampleData(DataModule):
             return self.tokenizer
         chosen = self.ready(tokenizer if tokenizer is not None else self._trained())
         split, self._dropped = self.documents, {}
-        limit = self.portion.evaluation_samples
+        limit = self.portion.evaluation_tokens
         self.rows = {
             "train": self._encoded(split.train, chosen, None),
             "validation": self._encoded(split.validation, chosen, limit),
@@ -179,12 +177,14 @@ class ExampleData(DataModule):
         self, documents: Sequence[Document], tokenizer: PreTrainedTokenizerBase, limit: int | None
     ) -> list[Example]:
         kept: list[Example] = []
+        tokens = 0
         for document in documents:
-            made = BEYOND if limit is not None and len(kept) >= limit else self._example(document, tokenizer)
+            made = BEYOND if limit is not None and tokens >= limit else self._example(document, tokenizer)
             if isinstance(made, str):
                 self._dropped[made] = self._dropped.get(made, 0) + 1
             else:
                 kept.append(made)
+                tokens += len(made.target)
         return kept
 
     def _example(self, document: Document, tokenizer: PreTrainedTokenizerBase) -> Example | str:
@@ -211,7 +211,7 @@ class ExampleData(DataModule):
     @property
     def fingerprint(self) -> str:
         portion = self.portion
-        fractions = [portion.validation, portion.test, portion.share, portion.evaluation_samples]
+        fractions = [portion.validation, portion.test, portion.share, portion.evaluation_tokens]
         content = hashlib.sha256("\n".join(document.text for document in self.corpus.documents).encode()).hexdigest()
         told = [FORMAT, content, fractions, self.sequence_length, fingerprint(self.prepare()), self.told()]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

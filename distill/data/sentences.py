@@ -44,7 +44,7 @@ class SentenceData(ExampleData):
         batch_size: pairs of a micro-batch on one device.
         seed: of the order of training pairs.
         workers: processes that make batches.
-        evaluation_samples: pairs of validation and of test each, at most; None takes all.
+        evaluation_tokens: supervised ones of validation and of test each, to the end of a pair; None takes all.
         cache: a folder for the trained tokenizer.
     """
 
@@ -67,10 +67,10 @@ class SentenceData(ExampleData):
         batch_size: Count = 32,
         seed: Natural = 0,
         workers: Natural = 0,
-        evaluation_samples: Count | None = None,
+        evaluation_tokens: Count | None = None,
         cache: str | None = None,
     ) -> None:
-        portion = Portion(share, validation, test, sequence_length, batch_size, seed, workers, evaluation_samples)
+        portion = Portion(share, validation, test, sequence_length, batch_size, seed, workers, evaluation_tokens)
         super().__init__(Place(path, name, subset, split), portion, tokenizer, cache)
         self.anchor_field, self.positive_field = anchor_field, positive_field
 

@@ -60,7 +60,7 @@ class TranslationData(ExampleData):
         batch_size: pairs of a micro-batch on one device.
         seed: of the order of training pairs.
         workers: processes that make batches.
-        evaluation_samples: of validation and of test each, at most; None takes all.
+        evaluation_tokens: supervised ones of validation and of test each, to the end of an example; None takes all.
         cache: a folder for the trained tokenizer and for what a teacher wrote.
         start: the id that a decoder begins with; None: the beginning mark, else the padding.
     """
@@ -87,11 +87,11 @@ class TranslationData(ExampleData):
         batch_size: Count = 32,
         seed: Natural = 0,
         workers: Natural = 0,
-        evaluation_samples: Count | None = None,
+        evaluation_tokens: Count | None = None,
         cache: str | None = None,
         start: Natural | None = None,
     ) -> None:
-        portion = Portion(share, validation, test, sequence_length, batch_size, seed, workers, evaluation_samples)
+        portion = Portion(share, validation, test, sequence_length, batch_size, seed, workers, evaluation_tokens)
         super().__init__(Place(path, name, subset, split), portion, tokenizer, cache)
         self.source_field, self.target_field = source_field, target_field
         self.targets, self.beams, self.more, self.given_start = targets, beams, more, start
