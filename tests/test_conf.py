@@ -104,3 +104,9 @@ def test_a_verb_says_what_keys_it_has(root: str) -> None:
 @pytest.mark.parametrize("path", [*CONF.rglob("*.yaml"), *(ROOT / "experiments").rglob("*.yaml")], ids=str)
 def test_a_config_is_a_page_with_a_first_comment(path: Path) -> None:
     assert path.read_text(encoding="utf-8").startswith("#")
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "data").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_quick_look_is_possible_at_every_kind_of_data(path: Path) -> None:
+    quick = yaml.safe_load((CONF / "debug" / "fast.yaml").read_text(encoding="utf-8"))["data"]
+    assert quick.keys() <= yaml.safe_load(path.read_text(encoding="utf-8")).keys()
