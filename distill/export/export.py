@@ -112,4 +112,4 @@ def write_facts(export: Export, name: str, file: str, student: Subject, folder: 
 
 def weights_in(folder: Path) -> list[Path]:
     """The files that hold weights."""
-    return sorted(f for f in folder.iterdir() if f.suffix in (".safetensors", ".onnx", ".data", ".gguf"))
+    return sorted(f for f in folder.iterdir() if f.suffix in (".safetensors", ".onnx", ".data", ".gguf", ".pte"))

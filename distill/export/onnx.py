@@ -9,30 +9,24 @@ Left out on purpose: optimum, which does not fit transformers 5, and int4, for w
 own that another builder writes (``onnx_int4.py``).
 """
 
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
-from distill.cached import given, kept
 from distill.errors import BadInput
 from distill.evaluation.subject import Subject
+from distill.export.cached_step import CachedStep, past_of, silent
 from distill.export.export import Bound, Export, Opened
+from distill.export.narrow import by_blocks, with_one_scale
 from distill.export.onnx_pair import save_pair
 from distill.export.onnx_runner import ENCODER, OnnxRunner
 from distill.families import named_family
-from distill.models import head, shape
+from distill.models import shape
 from distill.ranges import Count
-from distill.students.low_rank_head import halves
-from distill.types import Head
 from distill.wheels import quiet
 
 FILE, SCRIPT = "model.onnx", "generate.py"
@@ -70,6 +64,7 @@ class Onnx(Export):
         bound: of the re-check.
         weights: ``int8`` stores matrices in 8 bits and rounds what they are multiplied with as it comes.
         per_channel: a scale for each column of a matrix instead of one for all of it.
+        block: a scale for every so many numbers of a matrix and of what it is multiplied with. None takes one for all.
         head_rank: write the head as two thin matrices of this rank, the nearest to it; exact for a student that was
             trained with a head of that rank (``student=low_rank_head``). None writes it whole.
     """
@@ -81,14 +76,17 @@ class Onnx(Export):
         bound: Bound,
         weights: Literal["float32", "int8"] = "float32",
         per_channel: bool = False,
+        block: Literal[16, 32, 64, 128] | None = None,
         head_rank: Count | None = None,
     ) -> None:
-        self.bound, self.weights, self.per_channel, self.head_rank = bound, weights, per_channel, head_rank
+        self.bound, self.weights, self.head_rank = bound, weights, head_rank
+        self.per_channel, self.block = per_channel, block
         self.pair = False
 
     @property
     def label(self) -> str:
         name = "onnx" if self.weights == "float32" else f"onnx-{self.weights}"
+        name = name if self.block is None or self.weights == "float32" else f"{name}-block{self.block}"
         return name if self.head_rank is None else f"{name}-head{self.head_rank}"
 
     def check(self, student: Subject) -> None:
@@ -104,7 +102,7 @@ class Onnx(Export):
             raise BadInput("export", reason, value=model.config.model_type, remedy="use export=huggingface")
 
     def write(self, student: Subject, folder: Path) -> str:
-        with _silent(), quiet():
+        with silent(), quiet():
             if student.model.config.is_encoder_decoder:
                 self._write_pair(student, folder)
             elif self.weights == "float32":
@@ -149,52 +147,23 @@ class Onnx(Export):
                     self._quantise(student, file, folder / file.name)
 
     def _quantise(self, student: Subject, source: Path, file: Path) -> None:
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-
-        quantize_dynamic(
-            str(source),
-            str(file),
-            weight_type=QuantType.QInt8,
-            per_channel=self.per_channel,
-            use_external_data_format=_bytes(student.model) // 4 > LARGEST,
-        )
-
-
-class _Step(nn.Module):
-    """One call of the model: some ids and the cache before them, logits and the cache after them.
-
-    A head that is tied to the embedding stays so in float32, and is written twice where it is quantised: the quantiser
-    looks for matrices that are multiplied, and would leave a shared one to be widened at every start.
-    """
-
-    def __init__(self, model: PreTrainedModel, vocabulary: int, tied: bool, rank: int | None = None) -> None:
-        super().__init__()
-        self.body, told = model.base_model, head(model)
-        whole = told.weight if tied else nn.Parameter(told.weight.detach().clone())
-        tall, thin = (whole, None) if rank is None else halves(whole, min(rank, *whole.shape))
-        self.weight = tall if rank is None else nn.Parameter(tall)
-        self.thin = None if thin is None else nn.Parameter(thin.T.contiguous())  # (D, r)
-        self.bias, self.scale, self.softcap = told.bias, told.scale, told.softcap
-        self.vocabulary = vocabulary
-
-    def forward(self, input_ids: Tensor, past: list[Tensor]) -> tuple[Tensor, ...]:
-        cache: Any = DynamicCache(list(zip(past[0::2], past[1::2], strict=True)))
-        told = self.body(input_ids=input_ids, **given(self.body, cache), use_cache=True)
-        states = told.last_hidden_state if self.thin is None else told.last_hidden_state @ self.thin
-        logits = Head(self.weight, self.bias, self.scale, self.softcap).logits(states)
-        return logits[..., : self.vocabulary], *(half for layer in cache.layers for half in (layer.keys, layer.values))
+        apart = _bytes(student.model) // 4 > LARGEST
+        if self.block is None:
+            with_one_scale(source, file, self.per_channel, apart)
+        else:
+            by_blocks(source, file, self.block, apart)
 
 
 def _save(student: Subject, file: Path, tied: bool = True, rank: int | None = None) -> None:
     model = student.model
     model.eval()
-    places, past = _past(model)
+    places, past = past_of(model)
     ids = torch.zeros(2, 3, dtype=torch.long)  # (B, S): sizes of 0 and 1 would be taken for constants
     free = torch.export.Dim.DYNAMIC
     try:
         with torch.no_grad():
             program = torch.onnx.export(
-                _Step(model, student.vocabulary, tied, rank).eval(),
+                CachedStep(model, student.vocabulary, tied, rank).eval(),
                 (ids, past),
                 dynamic_shapes=({0: free, 1: free}, [{0: free, 2: free} for _ in past]),
                 input_names=["input_ids", *(f"past.{place}" for place in places)],
@@ -208,15 +177,6 @@ def _save(student: Subject, file: Path, tied: bool = True, rank: int | None = No
     assert program is not None
     program.save(str(file), external_data=_bytes(model) > LARGEST)
     _clean(file)
-
-
-def _past(model: PreTrainedModel) -> tuple[list[str], list[Tensor]]:
-    """Names and examples (B, H, P, D / H) of keys and values, read off a real pass; its length is another than S."""
-    with torch.no_grad():
-        told = model.base_model(input_ids=torch.zeros(2, 5, dtype=torch.long), use_cache=True)
-    layers = kept(told).layers
-    names = [f"{i}.{half}" for i in range(len(layers)) for half in ("key", "value")]
-    return names, [half for layer in layers for half in (layer.keys, layer.values)]
 
 
 def _clean(file: Path) -> None:
@@ -240,16 +200,3 @@ def _clean(file: Path) -> None:
 
 def _bytes(model: PreTrainedModel) -> int:
     return 4 * shape(model).parameters
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """The exporter warns of packages that are not there, and the quantiser of a step that changes nothing here."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

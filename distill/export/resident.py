@@ -68,7 +68,17 @@ def _llama_cpp() -> Load:
     return load
 
 
-_LOADERS = {"onnx": _onnx, "huggingface": _torch, "gguf": _llama_cpp}
+def _executorch() -> Load:
+    from importlib import import_module
+
+    from distill.export.executorch_runner import LIBRARY, RUNTIME, ExecutorchRunner
+
+    for name in (RUNTIME, LIBRARY):  # as above
+        import_module(name)
+    return lambda folder, tokens: _read(ExecutorchRunner(folder), tokens)
+
+
+_LOADERS = {"onnx": _onnx, "huggingface": _torch, "gguf": _llama_cpp, "executorch": _executorch}
 
 
 def _read(runner: Runner, tokens: int) -> None:
