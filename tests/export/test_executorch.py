@@ -1,11 +1,13 @@
 """What cannot be a program is refused in one line; what can be one writes what the student writes, token by token."""
 
+import json
 import subprocess
 import sys
 from importlib.util import find_spec
 
 import pytest
 
+from distill.__main__ import main
 from distill.errors import BadInput
 from distill.evaluation.subject import Subject
 from distill.export import executorch
@@ -39,6 +41,16 @@ def test_without_the_package_the_refusal_says_how_to_get_it(sharp, monkeypatch):
 def test_a_file_without_the_package_says_how_to_get_it(tmp_path):
     with pytest.raises(BadInput, match=r"needs executorch to run.*pip install 'distill-lab\[executorch\]'"):
         ExecutorchRunner(tmp_path)
+
+
+def test_a_program_is_not_measured_a_second_time(tmp_path, capsys):
+    facts = {"format": "executorch", "label": "executorch", "subject": "student-executorch", "file": FILE}
+    (tmp_path / "export.json").write_text(json.dumps(facts | {"vocabulary": 300, "positions": 64}))
+    (tmp_path / FILE).write_bytes(b"")
+    assert main(["evaluate", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "measured when it is exported; read its metrics.jsonl" in told
+    assert told.count("\n") == 1
 
 
 @pytest.mark.slow
