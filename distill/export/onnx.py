@@ -21,6 +21,7 @@ from distill.errors import BadInput
 from distill.evaluation.subject import Subject
 from distill.export.cached_step import CachedStep, past_of, silent
 from distill.export.export import Bound, Export, Opened
+from distill.export.narrow import by_blocks, with_one_scale
 from distill.export.onnx_pair import save_pair
 from distill.export.onnx_runner import ENCODER, OnnxRunner
 from distill.families import named_family
@@ -63,6 +64,7 @@ class Onnx(Export):
         bound: of the re-check.
         weights: ``int8`` stores matrices in 8 bits and rounds what they are multiplied with as it comes.
         per_channel: a scale for each column of a matrix instead of one for all of it.
+        block: a scale for every so many numbers of a matrix and of what it is multiplied with. None takes one for all.
         head_rank: write the head as two thin matrices of this rank, the nearest to it; exact for a student that was
             trained with a head of that rank (``student=low_rank_head``). None writes it whole.
     """
@@ -74,14 +76,17 @@ class Onnx(Export):
         bound: Bound,
         weights: Literal["float32", "int8"] = "float32",
         per_channel: bool = False,
+        block: Literal[16, 32, 64, 128] | None = None,
         head_rank: Count | None = None,
     ) -> None:
-        self.bound, self.weights, self.per_channel, self.head_rank = bound, weights, per_channel, head_rank
+        self.bound, self.weights, self.head_rank = bound, weights, head_rank
+        self.per_channel, self.block = per_channel, block
         self.pair = False
 
     @property
     def label(self) -> str:
         name = "onnx" if self.weights == "float32" else f"onnx-{self.weights}"
+        name = name if self.block is None or self.weights == "float32" else f"{name}-block{self.block}"
         return name if self.head_rank is None else f"{name}-head{self.head_rank}"
 
     def check(self, student: Subject) -> None:
@@ -142,15 +147,11 @@ class Onnx(Export):
                     self._quantise(student, file, folder / file.name)
 
     def _quantise(self, student: Subject, source: Path, file: Path) -> None:
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-
-        quantize_dynamic(
-            str(source),
-            str(file),
-            weight_type=QuantType.QInt8,
-            per_channel=self.per_channel,
-            use_external_data_format=_bytes(student.model) // 4 > LARGEST,
-        )
+        apart = _bytes(student.model) // 4 > LARGEST
+        if self.block is None:
+            with_one_scale(source, file, self.per_channel, apart)
+        else:
+            by_blocks(source, file, self.block, apart)
 
 
 def _save(student: Subject, file: Path, tied: bool = True, rank: int | None = None) -> None:

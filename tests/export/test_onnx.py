@@ -115,6 +115,23 @@ def test_int8_is_small_and_within_its_bound(small, whole, held_out):
     assert 0 < divergence < 0.2  # a random model with peaked answers is far harder on 8 bits than a trained one
 
 
+def test_a_large_activation_spoils_its_own_block_only(sharp, tmp_path, held_out):
+    """The same function in float32: what one row of a matrix gains, the column that it meets loses."""
+    student = sharp(layers=1)
+    mlp = student.model.base_model.layers[0].mlp
+    mlp.down_proj.weight.data *= 100  # so that it has a say
+    mlp.up_proj.weight.data[0] *= 3e4
+    mlp.down_proj.weight.data[:, 0] /= 3e4
+    found = {}
+    for block in (None, 16):
+        export, folder = Onnx(ANYTHING, "int8", block=block), tmp_path / str(block)
+        folder.mkdir()
+        write_facts(export, "student-onnx", export.write(student, folder), student, folder)
+        rows = Recheck(memory=False, rounds=1, new_tokens=2).check(export, folder, "file", student, held_out).file
+        (found[block],) = [row.value for row in rows if row.metric == KL]
+    assert found[16] < found[None] / 3
+
+
 def test_ids_that_mean_nothing_cannot_be_written(small):
     export, folder, student = small
     assert export.open(folder, student).runner.read([1, 2, 3]).shape == (3, 300)
