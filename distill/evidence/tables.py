@@ -17,12 +17,14 @@ from distill.evidence.results import Result
 from distill.evidence.verdict import Finding, Judgement, judged
 from distill.reports.escaping import in_markdown
 from distill.reports.intervals import over_seeds
-from distill.reports.measures import ABSENT, MINUS, measure
+from distill.reports.measures import ABSENT, MINUS, Format, measure
 from distill.storage import write_text
 
 EVIDENCE, EXPERIMENTS = "evidence", "experiments"
 _REFERENCE = ("teacher", "control", "control_compute")
 """Subjects beside the student that have a line of their own in the measured table."""
+_CLOCKED = ("tokens/s", "samples/s", "MiB", "ms", "s", "x")
+"""Units of what a busy machine says otherwise of one and the same model."""
 
 
 def summary(claims: Sequence[tuple[Claim, Sequence[Result]]], to: str = "") -> str:
@@ -86,20 +88,31 @@ def _told(told: Told) -> list[str]:
 
 def _measured(claim: Claim, results: Sequence[Result]) -> str:
     """One line an arm's student and each other subject, one column a metric: mean ± 95 % interval over seeds."""
-    places = [(arm, "student") for arm in claim.arms or (ALONE,)]
+    arms = tuple(claim.arms) or (ALONE,)
+    places = [(arm if arm != ALONE else "student", arm, "student") for arm in arms]
     for subject in _subjects(results):
-        same = _the_same(claim, results, subject)
-        places += [(arm, subject) for arm in ([same] if same else claim.arms or (ALONE,))]
+        groups = _alike(arms, results, subject)
+        places += [(_named(subject, group, len(groups) == 1), group[0], subject) for group in groups]
+    forms = {metric: _form(results, metric, places) for metric in claim.metrics}
     rows = []
-    for arm, subject in places:
-        cells = [_number(results, arm, subject, metric) for metric in claim.metrics]
+    for name, arm, subject in places:
+        cells = [_number(_taken(results, metric, arm, subject), forms[metric]) for metric in claim.metrics]
         if any(cell != ABSENT for cell in cells):
-            shared = subject != "student" and _the_same(claim, results, subject)
-            name = subject if shared or arm == ALONE else arm if subject == "student" else f"{arm}, {subject}"
             rows.append((in_markdown(name), *cells))
-    units = {one.metric: one.unit for one in results}
-    heads = [measure(metric, units.get(metric, "")).name for metric in claim.metrics]
-    return _table(("", *heads), rows, numeric=True)
+    return _table(("", *(_head(metric, forms[metric]) for metric in claim.metrics)), rows, numeric=True)
+
+
+def _named(subject: str, arms: Sequence[str], alone: bool) -> str:
+    """What a line is called whose numbers several arms share."""
+    if alone:
+        return subject
+    return f"{arms[0]}, {subject}" if len(arms) == 1 else f"{subject} of {', '.join(arms)}"
+
+
+def _head(metric: str, form: Format) -> str:
+    """What a column is called, in the unit that its numbers are written in."""
+    title = measure(metric, form.unit).title
+    return f"{title} ({form.unit})" if form.unit and form.unit not in title else title
 
 
 def _subjects(results: Sequence[Result]) -> list[str]:
@@ -108,26 +121,35 @@ def _subjects(results: Sequence[Result]) -> list[str]:
     return known + sorted(there - {"student", *known})
 
 
-def _the_same(claim: Claim, results: Sequence[Result], subject: str) -> str:
-    """The first arm that has the subject, if the subject is the same in all (a shared teacher or control)."""
-    arms = [arm for arm in claim.arms or (ALONE,) if any(r.arm == arm and r.subject == subject for r in results)]
-    told = {
-        arm: sorted((r.seed, r.metric, r.value) for r in results if r.arm == arm and r.subject == subject and r.unit
-                    not in ("tokens/s", "MiB", "ms", "s", "x"))
-        for arm in arms
-    }  # fmt: skip
-    return arms[0] if arms and all(told[arm] == told[arms[0]] for arm in arms) else ""
+def _alike(arms: Sequence[str], results: Sequence[Result], subject: str) -> list[list[str]]:
+    """Arms that have the subject, those beside each other in which it is the same (a shared teacher or control)."""
+    groups: dict[tuple[object, ...], list[str]] = {}
+    for arm in arms:
+        of_arm = [one for one in results if (one.arm, one.subject) == (arm, subject)]
+        if of_arm:
+            told = tuple(sorted((one.seed, one.metric, one.value) for one in of_arm if one.unit not in _CLOCKED))
+            groups.setdefault(told, []).append(arm)
+    return list(groups.values())
 
 
-def _number(results: Sequence[Result], arm: str, subject: str, metric: str) -> str:
-    found = {
-        one.seed: one for one in results if (one.arm, one.subject, one.metric) == (arm, subject, metric)
-        and one.split in ("test", "none")
-    } or {one.seed: one for one in results if (one.arm, one.subject, one.metric) == (arm, subject, metric)}  # fmt: skip
-    if not found:
+def _form(results: Sequence[Result], metric: str, places: Sequence[tuple[str, str, str]]) -> Format:
+    """One way of writing all numbers of a column."""
+    taken = [_taken(results, metric, arm, subject) for _, arm, subject in places]
+    unit = next((one.unit for found in taken for one in found), "")
+    return measure(metric, unit).format([over_seeds([one.value for one in found]).value for found in taken if found])
+
+
+def _taken(results: Sequence[Result], metric: str, arm: str, subject: str) -> list[Result]:
+    """The results of a cell, one a seed: on the test text, or where a number stands on none."""
+    of_cell = [one for one in results if (one.arm, one.subject, one.metric) == (arm, subject, metric)]
+    found = {one.seed: one for one in of_cell if one.split in ("test", "none")} or {one.seed: one for one in of_cell}
+    return list(found.values())
+
+
+def _number(taken: Sequence[Result], form: Format) -> str:
+    if not taken:
         return ABSENT
-    estimate = over_seeds([one.value for one in found.values()])
-    form = measure(metric, next(iter(found.values())).unit).format([estimate.value])
+    estimate = over_seeds([one.value for one in taken])
     half = f" {form.half(estimate.half)}" if estimate.half else ""
     return form.text(estimate.value) + half
 
@@ -168,7 +190,7 @@ def _difference(finding: Finding) -> tuple[str, str, str]:
 
 
 def _signed(value: float) -> str:
-    text = f"{value:+.4f}" if abs(value) < 100 else f"{value:+.4g}"
+    text = f"{value:+.4f}" if abs(value) < 100 else f"{value:+,.0f}"
     return text.replace("-", MINUS)
 
 
