@@ -98,7 +98,7 @@ def test_a_sweep_as_stated_becomes_the_experiments_results(tmp_path, folder, cap
     assert lines[0]["minutes"] == 1.5
     assert lines[0]["command"] == "distill train"
     assert lines[0]["commit"] == "a" * 12
-    assert "reproduced (1 of 1)" in capsys.readouterr().out
+    assert "reproduced (1 of 1, 1 of them by Student's t too)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("words", "seeds"), [(("seed=0,1,2", "trainer.max_steps=3"), 3), (("seed=0,1",), 2)])
