@@ -59,7 +59,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, OSError) as problem:
         raise BadInput(str(path), f"cannot be read ({problem})", remedy="remove the file; it is made anew") from None

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 from distill.cli.arguments import Arguments
 from distill.cli.chat_reasons import asking
 from distill.cli.compose import compose
+from distill.cli.exported import exported_at, run_of
 from distill.cli.run_folder import CONFIG
 from distill.cli.settings import Paths
-from distill.cli.target import EXPORTS, FACTS, Target, find_target, teacher_node
+from distill.cli.target import Target, find_target, teacher_node
 from distill.errors import BadInput
 from distill.ranges import Count, Natural, NonNegative
-from distill.storage import read_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,10 +71,9 @@ def run(arguments: Arguments) -> int:
 
 def foretold(arguments: Arguments) -> int:
     """Say what a command line's one word is; 0."""
-    place = Path(arguments.words[0]).expanduser()
-    exported = read_json(place / FACTS)
-    target = _target(arguments, place if exported else None)
-    print(f"{arguments.words[0]}: {exported['label'] if exported else ', '.join(target.models)}")
+    exported = exported_at(arguments.words[0])
+    target = _target(arguments, exported[0] if exported else None)
+    print(f"{arguments.words[0]}: {exported[1]['label'] if exported else ', '.join(target.models)}")
     return 0
 
 
@@ -84,18 +83,15 @@ def speaking(arguments: Arguments) -> tuple[Target, "Speaker"]:
     Raises:
         BadInput: there is no such model, or it cannot be used.
     """
-    place = Path(arguments.words[0]).expanduser()
-    exported = read_json(place / FACTS)
-    target = _target(arguments, place if exported else None)
-    return target, _exported(place, exported, target) if exported else _student(target)
+    exported = exported_at(arguments.words[0])
+    target = _target(arguments, exported[0] if exported else None)
+    return target, _exported(*exported, target) if exported else _student(target)
 
 
 def _target(arguments: Arguments, export: Path | None) -> Target:
     """An export that lies in a run's folder has the run's teacher."""
-    if export is not None:
-        run = export.resolve().parent.parent
-        if export.resolve().parent.name == EXPORTS and (run / CONFIG).is_file():
-            arguments = replace(arguments, words=(str(run),))
+    if export is not None and (run_of(export) / CONFIG).is_file():
+        arguments = replace(arguments, words=(str(run_of(export)),))
     return find_target(arguments, compose(arguments))
 
 

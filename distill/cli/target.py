@@ -15,6 +15,7 @@ from distill.cli.arguments import Arguments
 from distill.cli.binding import Binder
 from distill.cli.compose import Composed, compose
 from distill.cli.definitions import find
+from distill.cli.exported import exported_at, run_of
 from distill.cli.run_folder import CONFIG, PROVENANCE
 from distill.errors import BadInput, BadInputs
 from distill.storage import read_json
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from distill.cli.parts import Parts
     from distill.evaluation.subject import File, Subject
 
-FACTS, EXPORTS = "export.json", "exports"
-"""What an exported folder says of itself, and where a run keeps its own."""
 OWN = ("paths", "data", "teacher", "seed")
 """Keys that a run brings along, where the verb has them."""
 
@@ -36,7 +35,7 @@ class Target:
     """What is looked at.
 
     Attributes:
-        word: as it was told.
+        word: as it was told; of an export, its folder.
         config: bound: the verb's keys, a run's own in their places.
         models: where each subject's model is, by its name in the rows.
         steps: optimiser steps of each, where known.
@@ -77,29 +76,26 @@ def find_target(arguments: Arguments, composed: Composed) -> Target:
 
 
 def find_exported(arguments: Arguments, composed: Composed) -> Target:
-    """The same, where the word may also be an exported folder: its file is the only model, and the run in whose
-    ``exports`` it lies gives data and teacher.
+    """The same, where the word may also be an exported folder or its file: that is then the only model, and the run in
+    whose ``exports`` it lies gives data and teacher.
 
     Raises:
-        BadInput: as ``find_target``.
+        BadInput: as ``find_target``, or the folder is an export that is broken or cannot be measured.
     """
-    place = Path(arguments.words[0]).expanduser()
-    facts = read_json(place / FACTS)
-    if facts is None:
+    found = exported_at(arguments.words[0])
+    if found is None:
         return find_target(arguments, composed)
-    if facts.get("format") == "executorch":
+    folder, facts = found
+    if facts["format"] == "executorch":
         reason = "is an ExecuTorch program, which is measured when it is exported"
-        raise BadInput(str(place), reason, remedy="read its metrics.jsonl")
-    file = place / str(facts.get("file"))
-    path = str(file if file.suffix == ".gguf" else place)
-    run = place.resolve().parent.parent
-    if place.resolve().parent.name != EXPORTS or not (run / CONFIG).is_file():
-        return Target(arguments.words[0], composed.config, {composed.config["name"]: path}, exported=facts)
-    whole = find_target(replace(arguments, words=(str(run),)), composed)
-    name = str(facts.get("subject"))
+        raise BadInput(str(folder), reason, remedy="read its metrics.jsonl")
+    path, run = str(folder / facts["file"] if facts["format"] == "gguf" else folder), run_of(folder)
+    if not (run / CONFIG).is_file():
+        return Target(str(folder), composed.config, {composed.config["name"]: path}, exported=facts)
+    whole, name = find_target(replace(arguments, words=(str(run),)), composed), facts["subject"]
     of = max((one for one in whole.steps if name.startswith(f"{one}-")), key=len, default="")
     steps = {name: whole.steps[of]} if of else {}
-    return replace(whole, word=arguments.words[0], models={name: path}, steps=steps, exported=facts)
+    return replace(whole, word=str(folder), models={name: path}, steps=steps, exported=facts)
 
 
 def gather_parts(target: Target, plugins: tuple[str, ...], console: "Console") -> "Parts":
@@ -152,7 +148,7 @@ def load_subject(name: str, target: Target, parts: "Parts") -> "Subject":
 
 
 def _is_onnx(target: Target) -> bool:
-    return target.exported is not None and target.exported.get("format") == "onnx"
+    return target.exported is not None and target.exported["format"] == "onnx"
 
 
 def _onnx(name: str, target: Target, parts: "Parts") -> "Subject":
@@ -174,13 +170,13 @@ def _onnx(name: str, target: Target, parts: "Parts") -> "Subject":
 
 def _file(target: Target) -> "File | None":
     """What is told of an export's file; None where the target is none, or a folder that is loaded as any other."""
-    if target.exported is None or target.exported.get("format") == "huggingface":
+    if target.exported is None or target.exported["format"] == "huggingface":
         return None
     import torch
 
     from distill.export.file_model import file_of
 
-    return file_of(Path(target.word).expanduser(), target.exported, torch.get_num_threads())
+    return file_of(Path(target.word), target.exported, torch.get_num_threads())
 
 
 def _first(target: Target) -> str:

@@ -39,7 +39,7 @@ class Footprint(ModelMeasure):
 
     def _rows(self, subject: Subject) -> list[Measured]:
         if subject.file is not None:
-            return self._of_file(subject.file)
+            return _of_file(subject.file, prompt(subject, self.tokens).shape[1])
         sizes = shape(subject.model)
         weights = weight_bytes(subject.model)
         rows = [
@@ -59,10 +59,11 @@ class Footprint(ModelMeasure):
             rows.append(Measured("disk_bytes", sum(file.stat().st_size for file in files), "bytes", len(files)))
         return rows
 
-    def _of_file(self, file: File) -> list[Measured]:
-        told = file.resident(self.tokens)
-        rows = [Measured("disk_bytes", file.bytes, "bytes")]
-        return rows + ([] if told is None else [Measured("resident_memory", told / MIB, "MiB", self.tokens)])
+
+def _of_file(file: File, tokens: int) -> list[Measured]:
+    told = file.resident(tokens)
+    rows = [Measured("disk_bytes", file.bytes, "bytes")]
+    return rows + ([] if told is None else [Measured("resident_memory", told / MIB, "MiB", tokens)])
 
 
 def prompt(subject: Subject, tokens: int) -> torch.Tensor:

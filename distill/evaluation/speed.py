@@ -42,7 +42,7 @@ class Speed(ModelMeasure):
     subjects compute attention with the same kernel: the fused one if each has it.
 
     Args:
-        prompt_tokens: of the prompt.
+        prompt_tokens: of the prompt; fewer if the model has too few positions for it and what is written.
         new_tokens: written after the first.
         rounds: at least, after one round of warm-up that is not counted; ``n`` of the rows.
         seconds: at least for each subject, so that small models are measured in many rounds.
@@ -80,8 +80,9 @@ class Speed(ModelMeasure):
         return found
 
     def _at(self, subjects: Sequence[Subject], batch: int, suffix: str) -> dict[str, list[Measured]]:
-        ids = {s.name: prompt(s, self.prompt_tokens + self.new_tokens)[:, : self.prompt_tokens] for s in subjects}
-        given = {name: one.expand(batch, -1) for name, one in ids.items()}  # (B, S)
+        room = self.new_tokens + 1  # for what is written, the first token too
+        ids = {subject.name: prompt(subject, self.prompt_tokens + room) for subject in subjects}
+        given = {name: one[:, : max(one.shape[1] - room, 1)].expand(batch, -1) for name, one in ids.items()}  # (B, S)
         times: dict[str, list[Timed]] = {subject.name: [] for subject in subjects}
         for subject in subjects:
             self._round(subject, given[subject.name])

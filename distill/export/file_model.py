@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.init import skip_init
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
@@ -28,8 +27,13 @@ from distill.export.llama_cpp import LlamaCppRunner, installed
 from distill.export.onnx_runner import OnnxRunner
 from distill.export.resident import resident
 
-State = dict[str, np.ndarray]
-"""Keys and values by the name of their input."""
+
+class State(dict[str, np.ndarray]):
+    """Keys and values by the name of their input, (B, H, P, D / H) each."""
+
+    def batch_select_indices(self, rows: Tensor) -> None:
+        """Go on with these rows alone: a cache of transformers calls it so."""
+        self.update({name: kept[rows.numpy()] for name, kept in self.items()})
 
 
 @dataclass
@@ -61,7 +65,8 @@ class FileModel(PreTrainedModel):
             raise BadInput(str(runner.folder), reason, remedy="read its metrics.jsonl")
         super().__init__(PreTrainedConfig.from_dict({"max_position_embeddings": runner.positions}))
         self.runner = runner
-        self.spoken = cast(nn.Linear, skip_init(nn.Linear, 0, runner.vocabulary, bias=False))  # nothing to be drawn
+        self.spoken = nn.Linear(1, runner.vocabulary, bias=False, device="meta")  # nothing is drawn
+        self.spoken.weight = nn.Parameter(torch.empty(runner.vocabulary, 0), requires_grad=False)
 
     def get_output_embeddings(self) -> nn.Linear:
         return self.spoken
@@ -70,6 +75,7 @@ class FileModel(PreTrainedModel):
     def forward(
         self,
         input_ids: Tensor,
+        attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
         past_key_values: State | None = None,
         use_cache: bool = False,
@@ -78,22 +84,29 @@ class FileModel(PreTrainedModel):
         """(B, S) ids, after those that the cache holds -> (B, S, V) logits.
 
         Args:
-            position_ids: (B, S); where they begin again at 0 another sample begins. A mask is not read: what stands on
-                the right of a text changes nothing before it.
+            attention_mask: (B, P + S); only asked whether texts begin at the left, for what stands on the right of one
+                changes nothing in it.
+            position_ids: (B, S); where they begin again at 0 another sample begins.
+
+        Raises:
+            BadInput: texts are padded on the left, for which the graph has no mask.
         """
+        if attention_mask is not None and not attention_mask[:, 0].all():
+            reason = "reads prompts of one length at a time"
+            raise BadInput(str(self.runner.folder), reason, remedy="give this measure batch_size=1")
         ids = input_ids.cpu().numpy()
         if position_ids is None or past_key_values is not None:
             logits, state = self.runner.step(ids, past_key_values)
         else:
-            logits, state = self._packed(ids, position_ids.cpu().numpy()), None
+            logits, state = self._packed(ids, position_ids.cpu().numpy()), {}
         told = torch.from_numpy(logits)
-        return Told(last_hidden_state=told, logits=told, past_key_values=state if use_cache else None)
+        return Told(last_hidden_state=told, logits=told, past_key_values=State(state) if use_cache else None)
 
     def _packed(self, ids: np.ndarray, places: np.ndarray) -> np.ndarray:
         logits = np.empty((*ids.shape, self.runner.vocabulary), np.float32)  # (B, S, V)
         for row, own in enumerate(places):
-            begins = [*np.flatnonzero(own == 0).tolist(), ids.shape[1]]
-            for start, stop in pairwise(begins):
+            begins = {0, *np.flatnonzero(own == 0).tolist(), ids.shape[1]}
+            for start, stop in pairwise(sorted(begins)):
                 logits[row, start:stop] = self.runner.step(ids[row : row + 1, start:stop])[0][0]
         return logits
 
@@ -106,8 +119,9 @@ def file_of(folder: Path, facts: Mapping[str, Any], threads: int) -> File:
         facts: of its ``export.json``.
         threads: that its own runtime computes with.
     """
-    format, size = str(facts["format"]), sum(file.stat().st_size for file in weights_in(folder))
+    kind, widened = facts["format"], facts["format"] == Gguf.format
+    size = sum(file.stat().st_size for file in weights_in(folder))
     clock = None
-    if format == Gguf.format and installed():
-        clock = LlamaCppRunner(folder / str(facts["file"]), int(facts["vocabulary"]), threads).timed
-    return File(size, lambda tokens: resident(format, folder, tokens), format != Gguf.format, clock)
+    if widened and installed():
+        clock = LlamaCppRunner(folder / facts["file"], facts["vocabulary"], threads).timed
+    return File(size, lambda tokens: resident(kind, folder, tokens), not widened, clock)
