@@ -25,7 +25,7 @@ from distill.rows import Row, read
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, PICTURE = ROOT / "docs" / "edge.md", ROOT / "docs" / "edge_pareto.svg"
-EXPORT = "onnx_int8_block"
+EXPORT = "onnx_int8_block32"
 RECHECK = ("recheck.prompt_tokens=64", "recheck.new_tokens=16", "recheck.rounds=5")
 SAID = ("Explain what a computer file is.", "/tokens", "/teacher", "The capital of France is", "/quit")
 COLUMNS = (
