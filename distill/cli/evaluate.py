@@ -19,7 +19,7 @@ from distill.cli.arguments import Arguments
 from distill.cli.compose import Composed, compose
 from distill.cli.identity import identity
 from distill.cli.provenance import gathered
-from distill.cli.run_folder import CONFIG, HASHES, PROVENANCE
+from distill.cli.run_folder import CONFIG, HASHES, PROVENANCE, STATUS
 from distill.cli.settings import Paths
 from distill.cli.target import Target, find_exported, gather_parts, load_subject
 from distill.errors import BadInput
@@ -115,6 +115,7 @@ def _note(folder: Path, arguments: Arguments, config: Mapping[str, Any]) -> None
     plain = redacted(dict(config))
     write_text(folder / CONFIG, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
     write_json(folder / PROVENANCE, gathered(redacted_command(list(arguments.command)), plain, folder.name[-8:]))
+    write_json(folder / STATUS, {"state": "done"})  # a report takes a folder without a student's rows for unfinished
 
 
 def _write(folder: Path, found: "Evaluated") -> None:

@@ -180,7 +180,7 @@ def _origin(facts: Facts) -> str:
     data = told.get("data") or {}
     if isinstance(data, Mapping) and data:
         pairs += [("data", str(data.get("source")))]
-        pairs += [(f"data, {name}", json.dumps(split)) for name, split in (data.get("splits") or {}).items()]
+        pairs += [(f"data, {name}", _counts(split)) for name, split in (data.get("splits") or {}).items()]
     pairs += [(f"sha256 of the {name}", str(value)) for name, value in (told.get("hashes") or {}).items()]
     pairs += [("seed", str(told["seed"]))] if "seed" in told else []
     pairs += [(name, str(version)) for name, version in (told.get("versions") or {}).items() if version]
@@ -190,6 +190,14 @@ def _origin(facts: Facts) -> str:
     table = written(Table((Heading("", numeric=False), Heading("", numeric=False)), rows))
     formula = told.get("formula")
     return table + (f"\n\nObjective:\n\n{fenced(formula)}" if formula else "")
+
+
+def _counts(split: Mapping[str, Any]) -> str:
+    """``documents 127, pieces 558``."""
+    return ", ".join(
+        f"{name.replace('_', ' ')} {number(value) if isinstance(value, int | float) else json.dumps(value)}"
+        for name, value in split.items()
+    )
 
 
 def _limits(facts: Facts) -> str:

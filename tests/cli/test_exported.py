@@ -143,3 +143,4 @@ def test_an_onnx_folder_is_measured_alone(home, tmp_path):
     mine, before = numbers(tmp_path / "told", "mine"), numbers(home / "run", ONNX)
     assert mine["nats_per_token"] == pytest.approx(before["nats_per_token"], abs=1e-4)
     assert "kl_to_teacher" not in mine
+    assert "has not finished" not in (tmp_path / "told" / "report.md").read_text()

@@ -37,7 +37,7 @@ def facts(**told):
             "citations": "@misc{hinton2015distilling}",
             "hashes": {"data": "abc123"},
             "seed": 3,
-            "data": {"source": "notes.jsonl", "splits": {"test": {"documents": 5}}},
+            "data": {"source": "notes.jsonl", "splits": {"test": {"documents": 5, "fill": 0.99650327}}},
         },
         "positions": 128,
     }
@@ -60,6 +60,7 @@ def test_where_it_comes_from():
         "total = 1 · kd",
         "hinton2015distilling",
         "notes.jsonl",
+        "documents 5, fill 0.996503",
         "distill train seed=3",
     ):
         assert fact in told
