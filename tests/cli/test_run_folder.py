@@ -45,5 +45,5 @@ def test_a_kill_between_its_first_two_files_leaves_a_folder_that_goes_on(tmp_pat
 def test_another_run_s_folder_is_refused_with_the_keys_that_differ(tmp_path) -> None:
     with folder(tmp_path).running():
         pass
-    with pytest.raises(BadInput, match="it differs in data.seed, seed"):
+    with pytest.raises(BadInput, match=r"it differs in data.seed, seed"):
         folder(tmp_path, "seed=7")

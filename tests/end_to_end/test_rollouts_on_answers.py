@@ -24,8 +24,19 @@ def data(laboratory):
     (laboratory / "template.jinja").write_text(TEMPLATE)
     recipe = "+data.tokenizer._target_=distill.data.tokenizer.TrainedBPE"
     return {
-        "chat": ["data=chat", "data.path=talk.jsonl", "data.template=template.jinja", recipe, "+data.tokenizer.size=300"],
-        "rationale": ["data=rationale", "~data.path", "questions@data.questions=rows", "data.questions.path=asked.jsonl"],
+        "chat": [
+            "data=chat",
+            "data.path=talk.jsonl",
+            "data.template=template.jinja",
+            recipe,
+            "+data.tokenizer.size=300",
+        ],
+        "rationale": [
+            "data=rationale",
+            "~data.path",
+            "questions@data.questions=rows",
+            "data.questions.path=asked.jsonl",
+        ],
     }
 
 

@@ -113,7 +113,7 @@ def test_a_conversation_tells_it_too(model, tokenizer):
 def test_a_server_that_tells_no_probabilities_is_refused_with_the_remedy(url, answer):
     with troubled(url, lambda handler: handler._answer(200, answer)) as (there, _):
         made = Server(there, model="tiny-1", **QUICK).author()
-        with pytest.raises(BadInput, match="does not tell how likely .* use teacher=text"):
+        with pytest.raises(BadInput, match=r"does not tell how likely .* use teacher=text"):
             made.write(["The fox"], PLAIN, [0])
 
 
