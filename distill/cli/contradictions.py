@@ -46,8 +46,9 @@ def contradictions(config: dict[str, Any], origin: Callable[[str], str]) -> list
 
 
 def _two_corpora(config: dict[str, Any], origin: Callable[[str], str]) -> Iterator[BadInput]:
-    data = config.get("data")
-    keys = [key for key in ("path", "name", "sources") if isinstance(data, dict) and data.get(key)]
+    told = config.get("data")
+    data = told if isinstance(told, dict) else {}
+    keys = [key for key in ("path", "name", "sources") if data.get(key)]
     if len(keys) > 1:
         place = f"{origin(f'data.{keys[0]}')} {', '.join(f'data.{key}' for key in keys)}"
         got = " and ".join(repr(data[key]) for key in keys)
