@@ -152,13 +152,14 @@ def picture(subjects: Mapping[str, Mapping[str, Row]]) -> str:
         return 70 + 600 * size / largest, 40 + 300 * (worst + margin - bits) / (worst - best + 2 * margin)
 
     marks = [f'<polyline points="{front(points, at)}" fill="none" stroke="#888" stroke-dasharray="5 4"/>']
-    for name, size, bits, speed in points:
+    for place, (name, size, bits, speed) in enumerate(sorted(points, key=lambda p: p[1])):
         x, y = at(size, bits)
         radius = 5 + 17 * (speed / fastest) ** 0.5
-        label = f"{escape(name)}: {size:,.3g} MB, {bits:.3f} bits a byte, {speed:,.1f} tokens/s"
         marks.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="#3b6ea8" fill-opacity="0.55"/>')
-        side = f'text-anchor="end" x="{x - radius - 4:.1f}"' if x > 380 else f'x="{x + radius + 4:.1f}"'
-        marks.append(f'<text {side} y="{y + 4:.1f}">{label}</text>')
+        told = f"{size:,.3g} MB, {bits:.3f} bits a byte, {speed:,.1f} tokens/s"
+        middle, down = min(max(x, 190), 550), y + radius + 15 if place % 2 else y - radius - 20  # beside no neighbour's
+        for line, text in enumerate((escape(name), told)):
+            marks.append(f'<text text-anchor="middle" x="{middle:.1f}" y="{down + 15 * line:.1f}">{text}</text>')
     ticks = [f'<text x="{at(s, 0)[0]:.0f}" y="358" text-anchor="middle">{s:.0f}</text>' for s in steps(largest)]
     axes = '<path d="M70 40V340H670" fill="none" stroke="#444"/><text x="370" y="382" text-anchor="middle">'
     axes += 'MB of weights</text><text x="70" y="24">bits per byte (better lies lower); area: decode speed</text>'
