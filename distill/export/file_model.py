@@ -43,6 +43,7 @@ class Told(ModelOutput):
     last_hidden_state: Tensor | None = None
     logits: Tensor | None = None
     past_key_values: State | None = None
+    cache: State | None = None  # what transformers 5.24 makes of the former
 
 
 class FileModel(PreTrainedModel):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from distill.cached import kept
 from distill.errors import BadInput
 from distill.evaluation.answers import continued
 from distill.evaluation.decoding import written
@@ -80,7 +81,7 @@ def test_it_writes_what_the_student_writes(file, student):
 
 def test_rows_that_ended_are_laid_down(file):
     ids = torch.tensor([[5, 6, 7], [8, 9, 10], [11, 12, 13]])
-    state = file.model(input_ids=ids, use_cache=True).past_key_values
+    state = kept(file.model(input_ids=ids, use_cache=True))
     state.batch_select_indices(torch.tensor([2, 0]))
     found = file.model(input_ids=torch.tensor([[20], [21]]), past_key_values=state).logits
     for row, text in enumerate(([11, 12, 13, 20], [5, 6, 7, 21])):
