@@ -19,12 +19,10 @@ from transformers import PreTrainedTokenizerBase
 
 from distill.data.collate import Collate
 from distill.data.corpus import Corpus, Document
-from distill.data.domains import refuse_strangers
+from distill.data.domains import Domains, apart
 from distill.data.encode import Marks
 from distill.data.facts import Facts, SplitFacts
-from distill.data.mixture import Mixture
 from distill.data.module import DataModule
-from distill.data.packing import best_fit
 from distill.data.prepared import BEYOND, UNSUPERVISED, SplitName
 from distill.data.prompts import Prompt
 from distill.data.spelled import Sample, SampleCollate, Spelled, encoded, marks_of
@@ -44,9 +42,7 @@ class Shape:
         share, validation, test: fractions, as in ``TextData``.
         sequence_length, batch_size, packing, seed, workers, evaluation_tokens: the same.
         truncated: the largest fraction of samples that may be longer than ``sequence_length``.
-        mixture: how often each domain is seen; None leaves the data as it is.
-        domain_weights: of every token of a domain in every loss, 1 for those that are not named.
-        train_domains: train on these alone; None on all. Validation and test keep them all.
+        domains: what is made of them, in the training split.
     """
 
     share: float
@@ -59,15 +55,14 @@ class Shape:
     workers: int
     evaluation_tokens: int | None
     truncated: float
-    mixture: Mixture | None
-    domain_weights: Mapping[str, float]
-    train_domains: Sequence[str] | None
+    domains: Domains
 
     def told(self) -> list[object]:
         """What decides the samples."""
-        mixed = None if self.mixture is None else self.mixture.told()
+        domains = self.domains
+        mixed = None if domains.mixture is None else domains.mixture.told()
         first = [self.validation, self.test, self.share, self.sequence_length, self.packing, self.evaluation_tokens]
-        return [*first, mixed, sorted(self.domain_weights.items()), self.train_domains]
+        return [*first, mixed, sorted(domains.weights.items()), domains.train]
 
 
 @dataclass(frozen=True)
@@ -138,6 +133,11 @@ class AnswerData(DataModule):
         """Which record stands where."""
         return split_by_hash(self.corpus, self.shape.validation, self.shape.test, self.shape.share)
 
+    @cached_property
+    def _train(self) -> list[Document]:
+        """Training records of the domains that are trained on."""
+        return self.shape.domains.chosen(self.documents.train)
+
     def prepare(self, tokenizer: PreTrainedTokenizerBase | None = None) -> PreTrainedTokenizerBase:
         if self.tokenizer is not None and (tokenizer is None or tokenizer is self.tokenizer):
             return self.tokenizer
@@ -148,7 +148,7 @@ class AnswerData(DataModule):
         self.tokenizer = self.ready(chosen)
         limit = self.shape.evaluation_tokens
         self._laid = {
-            "train": self._lay(self._chosen(), training=True, enough=None),
+            "train": self._lay(self._train, training=True, enough=None),
             "validation": self._lay(self.documents.validation, training=False, enough=limit),
             "test": self._lay(self.documents.test, training=False, enough=limit),
         }
@@ -157,16 +157,6 @@ class AnswerData(DataModule):
             raise BadInput(self.corpus.source, f"no training record has an answer to learn ({why})")
         self._refuse_truncated()
         return self.tokenizer
-
-    def _chosen(self) -> list[Document]:
-        """Training records of the domains that are trained on."""
-        wanted, found = self.shape.train_domains, self.documents.train
-        there = {document.domain for document in found}
-        refuse_strangers("data.train_domains", wanted or (), there)
-        refuse_strangers("data.domain_weights", self.shape.domain_weights, there)
-        if wanted is None:
-            return list(found)
-        return [document for document in found if document.domain in wanted]
 
     def _lay(self, documents: Sequence[Document], training: bool, enough: int | None) -> Laid:
         dropped: Counter[str] = Counter()
@@ -199,22 +189,16 @@ class AnswerData(DataModule):
         return encoded(spelled, self.tokenizer, document.domain)
 
     def _weighted(self, sample: Sample) -> Sample:
-        factor = self.shape.domain_weights.get(sample.piece.domain, 1.0)
+        factor = self.shape.domains.weights.get(sample.piece.domain, 1.0)
         return replace(sample, weight=sample.weight * factor)
 
     def _packed(self, samples: Sequence[Sample], training: bool) -> list[tuple[Sample, ...]]:
         """Rows; where domains are mixed, of one domain each, so that a row can be seen more often."""
-        mixture = self.shape.mixture if training else None
-        groups: dict[str, list[Sample]] = {}
-        for sample in samples:
-            groups.setdefault(sample.piece.domain if mixture else "", []).append(sample)
-        rows: list[tuple[Sample, ...]] = []
-        domains: list[str] = []
-        for name, group in groups.items():
-            sizes = [len(sample.piece.inputs) for sample in group]
-            bins = best_fit(sizes, self.sequence_length) if self.packing else [[i] for i in range(len(group))]
-            rows += [tuple(group[i] for i in one) for one in bins]
-            domains += [name] * len(bins)
+        mixture = self.shape.domains.mixture if training else None
+        names = [sample.piece.domain if mixture else "" for sample in samples]
+        lengths = [len(sample.piece.inputs) for sample in samples]
+        made, domains = apart(names, lengths, self.sequence_length, self.packing)
+        rows = [tuple(samples[index] for index in row) for row in made]
         return rows if mixture is None else [rows[i] for i in mixture.mixed(domains)]
 
     def _refuse_truncated(self) -> None:
@@ -271,8 +255,8 @@ class AnswerData(DataModule):
 
     def _dropped(self) -> dict[str, int]:
         told: Counter[str] = Counter(self.corpus.dropped) + Counter(self.documents.dropped)
-        if self.shape.train_domains is not None:
-            told["other_domain"] = len(self.documents.train) - len(self._chosen())
+        if self.shape.domains.train is not None:
+            told["other_domain"] = len(self.documents.train) - len(self._train)
         for laid in self._laid.values():
             told.update(laid.dropped)
         return {reason: count for reason, count in sorted(told.items()) if count}

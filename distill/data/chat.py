@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from distill.data.answers import AnswerData, Shape
 from distill.data.conversation import Fields, told
 from distill.data.corpus import Corpus, Document, Tally, gather
+from distill.data.domains import Domains
 from distill.data.mixture import Mixture
 from distill.data.records import of_files, of_hub
 from distill.data.spelled import Spelled
@@ -88,7 +89,7 @@ class ChatData(AnswerData):
         cache: str | None = None,
     ) -> None:
         shape = Shape(share, validation, test, sequence_length, batch_size, packing, seed, workers,
-                      evaluation_tokens, truncated, mixture, domain_weights or {}, train_domains)  # fmt: skip
+                      evaluation_tokens, truncated, Domains(mixture, domain_weights or {}, train_domains))  # fmt: skip
         super().__init__(shape, tokenizer, cache)
         if (path is None) == (name is None):
             given = None if path is None else f"{path}, {name}"

@@ -1,4 +1,4 @@
-"""What is made of the domains of plain text: which are trained on, how often each is seen, what its tokens weigh.
+"""What is made of the domains of a text: which are trained on, how often each is seen, what its tokens weigh.
 
 A domain is where a document is from: the name of its source, its file or folder, the field ``domain`` of its record, or
 the part of Python's documentation. Validation and test keep all of them as they are, so that a student that was trained
@@ -13,7 +13,7 @@ import numpy as np
 
 from distill.data.corpus import Document
 from distill.data.mixture import Mixture
-from distill.data.packing import Pieces, Rows, best_fit
+from distill.data.packing import Rows, best_fit
 from distill.errors import BadInput
 
 
@@ -48,7 +48,9 @@ class Domains:
         pieces = replace(rows.pieces, weights=tuple(self.weights.get(name, 1.0) for name in rows.pieces.domains))
         if self.mixture is None:
             return Rows(pieces, rows.members, rows.bounds)
-        made, names = _apart(pieces, sequence_length, packing)
+        assert pieces.owners is not None, "pieces of documents"
+        of_pieces = [pieces.domains[owner] for owner in pieces.owners.tolist()]
+        made, names = apart(of_pieces, pieces.lengths.tolist(), sequence_length, packing)
         shown = [made[i] for i in self.mixture.mixed(names)]
         members = np.asarray([index for row in shown for index in row], dtype=np.int64)
         return Rows(pieces, members, np.cumsum([0, *map(len, shown)], dtype=np.int64))
@@ -75,17 +77,22 @@ def refuse_strangers(place: str, named: Iterable[str], there: Iterable[str]) -> 
             raise BadInput(place, reason, value=name)
 
 
-def _apart(pieces: Pieces, sequence_length: int, packing: bool) -> tuple[list[list[int]], list[str]]:
-    """Rows of one domain each, as indices of pieces, and their domains."""
-    assert pieces.owners is not None, "pieces of documents"
+def apart(
+    domains: Sequence[str], lengths: Sequence[int], sequence_length: int, packing: bool
+) -> tuple[list[list[int]], list[str]]:
+    """Rows of one domain each, so that a row can be seen more often: indices of pieces, and each row's domain.
+
+    Args:
+        domains, lengths: of the pieces.
+    """
     groups: dict[str, list[int]] = {}
-    for index, owner in enumerate(pieces.owners.tolist()):
-        groups.setdefault(pieces.domains[owner], []).append(index)
+    for index, name in enumerate(domains):
+        groups.setdefault(name, []).append(index)
     rows: list[list[int]] = []
     names: list[str] = []
     for name, group in groups.items():
-        lengths = [int(pieces.lengths[index]) for index in group]
-        bins = best_fit(lengths, sequence_length) if packing else [[i] for i in range(len(group))]
+        sizes = [lengths[index] for index in group]
+        bins = best_fit(sizes, sequence_length) if packing else [[i] for i in range(len(group))]
         rows += [[group[i] for i in one] for one in bins]
         names += [name] * len(bins)
     return rows, names

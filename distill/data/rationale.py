@@ -15,6 +15,7 @@ from typing import ClassVar, Literal
 
 from distill.data.answers import AnswerData, Laid, Shape
 from distill.data.corpus import Corpus, Document, Tally, gather
+from distill.data.domains import Domains
 from distill.data.mixture import Mixture
 from distill.data.questions.question import Gathered, Question, Reader, normal, said
 from distill.data.spelled import Sample, Spelled
@@ -99,7 +100,7 @@ class RationaleData(AnswerData):
         cache: str | None = None,
     ) -> None:
         shape = Shape(share, validation, test, sequence_length, batch_size, packing, seed, workers, evaluation_tokens,
-                      truncated, mixture, domain_weights or {}, train_domains)  # fmt: skip
+                      truncated, Domains(mixture, domain_weights or {}, train_domains))  # fmt: skip
         super().__init__(shape, tokenizer, cache)
         self.questions, self.form, self.balance, self.most = questions, form, balance, rationales
         self.rationale_weight = rationale_weight
