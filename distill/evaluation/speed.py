@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -13,20 +12,8 @@ from distill.evaluation.decoding import Writer
 from distill.evaluation.footprint import prompt
 from distill.evaluation.measure import Measured, ModelMeasure
 from distill.evaluation.subject import Subject
+from distill.evaluation.timed import Timed
 from distill.ranges import Count, NonNegative
-
-
-@dataclass(frozen=True)
-class Timed:
-    """Seconds of one round: to the first written token, and for each token after it."""
-
-    first: float
-    each: list[float]
-
-    @property
-    def kinds(self) -> tuple[float, float]:
-        """What prefill and decode took."""
-        return self.first, sum(self.each)
 
 
 class Speed(ModelMeasure):
@@ -99,7 +86,7 @@ class Speed(ModelMeasure):
 
     def _round(self, subject: Subject, ids: torch.Tensor) -> Timed:
         if subject.file is not None and subject.file.clock is not None:
-            return Timed(*subject.file.clock(ids[0].tolist(), self.new_tokens))
+            return subject.file.clock(ids[0].tolist(), self.new_tokens)
         writer = Writer(subject)
         begin = _now(ids.device)
         token = writer.read(ids)

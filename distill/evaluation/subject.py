@@ -6,6 +6,8 @@ from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from distill.evaluation.timed import Timed
+
 
 @dataclass(frozen=True)
 class File:
@@ -22,7 +24,7 @@ class File:
     bytes: int
     resident: Callable[[int], int | None]
     answers: bool = True
-    clock: Callable[[Sequence[int], int], tuple[float, list[float]]] | None = None
+    clock: Callable[[Sequence[int], int], Timed] | None = None
 
 
 @dataclass(frozen=True)

@@ -124,5 +124,5 @@ def file_of(folder: Path, facts: Mapping[str, Any], threads: int) -> File:
     size = sum(file.stat().st_size for file in weights_in(folder))
     clock = None
     if widened and installed():
-        clock = LlamaCppRunner(folder / facts["file"], facts["vocabulary"], threads).timed
+        clock = LlamaCppRunner(folder / facts["file"], facts["vocabulary"], threads).taken
     return File(size, lambda tokens: resident(kind, folder, tokens), not widened, clock)

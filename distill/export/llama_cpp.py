@@ -23,7 +23,8 @@ from distill.divergences.kl import forward_kl
 from distill.errors import BadInput
 from distill.evaluation.bootstrap import SampleMean
 from distill.evaluation.measure import Measured
-from distill.export.runner import Runner, Taken
+from distill.evaluation.timed import Timed
+from distill.export.runner import NOTHING, Runner
 
 CONTEXT = 2048
 """Tokens of a text at most; its cache is that long, whatever is read."""
@@ -65,12 +66,12 @@ class LlamaCppRunner(Runner):
         self.ids += ids
         return _next(self.server, self.ids, self.vocabulary, cached=True).numpy()[None]
 
-    def taken(self, ids: Sequence[int], new: int, heard: Mapping[str, np.ndarray]) -> Taken:
+    def taken(self, ids: Sequence[int], new: int, heard: Mapping[str, np.ndarray] = NOTHING) -> Timed:
         """One request for all of it. The time of further tokens is llama.cpp's own, and told as their mean."""
         server, begin = self.server, time.perf_counter()
         told = _told(server, ids, new + 1)["timings"]
         whole, written = time.perf_counter() - begin, told["predicted_ms"] / 1e3
-        return Taken(whole - written, [written / new] * new)
+        return Timed(whole - written, [written / new] * new)
 
 
 def asked(file: Path, prompts: Sequence[Sequence[int]], expected: Sequence[Tensor], threads: int) -> list[Measured]:

@@ -7,22 +7,13 @@ out on purpose: a file is checked and used one text at a time.
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
+from distill.evaluation.timed import Timed
 
-@dataclass(frozen=True)
-class Taken:
-    """Seconds of one round: to the first written token, and for each token after it."""
-
-    first: float
-    each: list[float]
-
-    @property
-    def kinds(self) -> tuple[float, float]:
-        """What prefill and decode took."""
-        return self.first, sum(self.each)
+NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 class Runner(ABC):
@@ -53,7 +44,7 @@ class Runner(ABC):
             last: only the last position is wanted, which a model may have cheaper.
         """
 
-    def taken(self, ids: Sequence[int], new: int, heard: Mapping[str, np.ndarray]) -> Taken:
+    def taken(self, ids: Sequence[int], new: int, heard: Mapping[str, np.ndarray] = NOTHING) -> Timed:
         """How long it takes to read a text and to write ``new`` further tokens after the first, the likeliest ones.
 
         Args:
@@ -72,9 +63,4 @@ class Runner(ABC):
             now = time.perf_counter()
             each.append(now - last)
             last = now
-        return Taken(first, each)
-
-    def timed(self, ids: Sequence[int], new: int) -> tuple[float, list[float]]:
-        """The same of a text about nothing else, in plain numbers."""
-        taken = self.taken(ids, new, {})
-        return taken.first, taken.each
+        return Timed(first, each)

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from distill.evaluation.measure import Measured
-from distill.export.runner import Runner, Taken
+from distill.evaluation.timed import Timed
+from distill.export.runner import Runner
 
 
 def in_turns(
@@ -36,7 +37,7 @@ def in_turns(
     known = min((one.vocabulary for one in runners.values()), default=1)
     ids = [(i * 7919 + 1) % known for i in range(max(1, min(prompt_tokens, longest - new)))]
     heard, ids = ({}, ids) if about is None else (about[0], about[1][: max(1, longest - new)])
-    found: dict[str, list[Taken]] = {name: [] for name in runners}
+    found: dict[str, list[Timed]] = {name: [] for name in runners}
     for _ in range(rounds + 1):
         for name, runner in runners.items():
             found[name].append(runner.taken(ids, new, heard))
@@ -44,7 +45,7 @@ def in_turns(
     return {name: _rows(name, counted, len(ids), new) for name in runners}
 
 
-def _rows(name: str, found: Mapping[str, list[Taken]], read: int, written: int) -> list[Measured]:
+def _rows(name: str, found: Mapping[str, list[Timed]], read: int, written: int) -> list[Measured]:
     rows = [Measured("threads", torch.get_num_threads(), "count")]
     own = found[name]
     for kind, (word, tokens) in enumerate((("prefill", read), ("decode", written))):

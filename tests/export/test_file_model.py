@@ -15,6 +15,7 @@ from distill.evaluation.flops import Flops
 from distill.evaluation.footprint import Footprint
 from distill.evaluation.speed import Speed
 from distill.evaluation.subject import File, Subject
+from distill.evaluation.timed import Timed
 from distill.export.export import Bound, weights_in, write_facts
 from distill.export.file_model import FileModel, file_of
 from distill.export.onnx import Onnx
@@ -138,7 +139,7 @@ def test_a_widened_file_is_timed_by_its_own_runtime_or_not_at_all(student):
 
     def clock(ids, new):
         asked.append((len(ids), new))
-        return 0.5, [0.25] * new
+        return Timed(0.5, [0.25] * new)
 
     def widened(name, clock):
         of = File(1, lambda _: None, answers=False, clock=clock)
@@ -167,7 +168,7 @@ def test_a_file_is_timed_with_the_same_prompt_as_a_model(file, student):
 def test_a_model_of_few_positions_is_not_written_beyond_them(student):
     asked = []
     of = File(
-        1, lambda _: None, answers=False, clock=lambda ids, new: asked.append(len(ids) + new) or (1.0, [1.0] * new)
+        1, lambda _: None, answers=False, clock=lambda ids, new: asked.append(len(ids) + new) or Timed(1.0, [1.0] * new)
     )
     subject = Subject("file", student.model, student.tokenizer, 300, file=of)
     Speed(prompt_tokens=120, new_tokens=32, rounds=1, seconds=0.0).measure([subject])
