@@ -4,13 +4,12 @@ Data of this experiment alone, and an example of data whose rows lie in no table
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 from distill.data.classification import ClassificationData
 from distill.data.corpus import Tally
 from distill.data.records import Record
-from distill.errors import BadInput
+from experiments.wordnet import entries
 
 FIRST = 3
 """The number of ``noun.Tops`` among WordNet's lexicographer files (lexnames(5WN)); the nouns follow."""
@@ -36,14 +35,6 @@ class Glosses(ClassificationData):
         Raises:
             BadInput: WordNet is not there.
         """
-        file = Path(self.place.path or "").expanduser() / "data.noun"
-        if not file.is_file():
-            remedy = "apt-get install wordnet-base, or data.path=FOLDER"
-            raise BadInput(str(file), "WordNet's nouns are not there", remedy=remedy)
-        for number, line in enumerate(file.read_text(encoding="latin-1").splitlines(), start=1):
-            if line.startswith("  "):
-                continue  # the licence
-            tally.rows += 1
-            gloss = line.partition("| ")[2].partition('; "')[0].strip()
+        for place, line, gloss in entries(self.place.path, "noun", tally):
             label = SUPERSENSES[int(line.split(" ", 2)[1]) - FIRST]
-            yield Record(f"{file}:{number}", {self.text_field: gloss, self.label_field: label})
+            yield Record(place, {self.text_field: gloss, self.label_field: label})

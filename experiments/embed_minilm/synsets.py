@@ -5,13 +5,12 @@ meanings), and so are the example sentences of a gloss.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 from distill.data.corpus import Tally
 from distill.data.records import Record
 from distill.data.sentences import SentenceData
-from distill.errors import BadInput
+from experiments.wordnet import entries
 
 PARTS = ("noun", "verb", "adj", "adv")
 ALONE = "of_one_word"
@@ -33,20 +32,12 @@ class Synsets(SentenceData):
             BadInput: WordNet is not there.
         """
         for part in PARTS:
-            file = Path(self.place.path or "").expanduser() / f"data.{part}"
-            if not file.is_file():
-                remedy = "apt-get install wordnet-base, or data.path=FOLDER"
-                raise BadInput(str(file), "WordNet is not there", remedy=remedy)
-            for number, line in enumerate(file.read_text(encoding="latin-1").splitlines(), start=1):
-                if line.startswith("  "):
-                    continue  # the licence
-                tally.rows += 1
+            for place, line, gloss in entries(self.place.path, part, tally):
                 words = _words(line)
                 if len(words) < 2:
                     tally.drop(ALONE)
                     continue
-                gloss = line.partition("| ")[2].partition('; "')[0].strip()
-                yield Record(f"{file}:{number}", {self.anchor_field: ", ".join(words), self.positive_field: gloss})
+                yield Record(place, {self.anchor_field: ", ".join(words), self.positive_field: gloss})
 
 
 def _words(line: str) -> list[str]:
