@@ -3,7 +3,7 @@
 Formula: (z_i for i in ids, log sum_{j not in ids} e^(z_j))
 
 Its gradient is written by hand: on a token of the bucket it is the bucket's own times e^(z_j) / sum e^(z), so one
-buffer of the size of the logits does for both directions, where autograd would keep and fill five.
+buffer of the size of the logits is kept between the directions, where autograd would keep and fill several.
 """
 
 import torch
