@@ -1,7 +1,8 @@
 """The three acts of a run: say what will be done, train the student and its controls, measure all of them alike."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,19 +60,6 @@ def train(parts: Parts, folder: RunFolder, console: "Console") -> Mapping[str, "
     from distill.training.fit import Cadence, Fit
 
     trainer = parts.config["trainer"]
-    fit = Fit(
-        folder.path,
-        parts.data,
-        parts.data.processor,
-        instantiate(trainer, plugins=parts.plugins),
-        Cadence(**parts.config["cadence"]),
-        parts.seed,
-        console,
-        tracker=_tracker(parts, folder),
-        leader=is_leader(),
-        callbacks=lambda: list(instantiate(parts.config["callbacks"], plugins=parts.plugins).values()),
-        interruption=parts.interruption,
-    )
     student = shape(parts.student())
     teacher, rate = parts.teacher, parts.data.teacher_rate
     unsized = bool(teacher.provides) and teacher.size(student) is None
@@ -83,9 +71,23 @@ def train(parts: Parts, folder: RunFolder, console: "Console") -> Mapping[str, "
     if parts.home and is_leader():
         _adopt(parts.home / rows.METRICS, folder.path / rows.METRICS)
     controls = Controls.of(parts)
-    fitted = {STUDENT: fit(STUDENT, partial(parts.distiller, steps.pop(STUDENT), taught=True))}
-    for name, count in steps.items():
-        fitted[name] = controls(fit, name, count, partial(parts.distiller, count, taught=False))
+    with _tracker(parts, folder) as tracker:
+        fit = Fit(
+            folder.path,
+            parts.data,
+            parts.data.processor,
+            instantiate(trainer, plugins=parts.plugins),
+            Cadence(**parts.config["cadence"]),
+            parts.seed,
+            console,
+            tracker=tracker,
+            leader=is_leader(),
+            callbacks=lambda: list(instantiate(parts.config["callbacks"], plugins=parts.plugins).values()),
+            interruption=parts.interruption,
+        )
+        fitted = {STUDENT: fit(STUDENT, partial(parts.distiller, steps.pop(STUDENT), taught=True))}
+        for name, count in steps.items():
+            fitted[name] = controls(fit, name, count, partial(parts.distiller, count, taught=False))
     return fitted
 
 
@@ -134,17 +136,24 @@ def _trained(parts: Parts, folder: Path, fitted: Mapping[str, "Fitted"]) -> list
     ]
 
 
-def _tracker(parts: Parts, folder: RunFolder) -> "Logger | None":
-    if not is_leader():
-        return None
+@contextmanager
+def _tracker(parts: Parts, folder: RunFolder) -> "Iterator[Logger | None]":
+    """The mirror of all subjects' trainings. It may fail in any way; a training must not fail with it."""
     from distill.training.tracking import complain
 
+    tracker = logger = None
     try:
-        tracker = instantiate(parts.config["logger"], plugins=parts.plugins)
-        return tracker.open(folder.path, folder.path.name, folder.config, list(parts.tags))
-    except Exception as problem:  # a tracker may fail in any way; a training must not fail with it
+        if is_leader():
+            tracker = instantiate(parts.config["logger"], plugins=parts.plugins)
+            logger = tracker.open(folder.path, folder.path.name, folder.config, list(parts.tags))
+    except Exception as problem:
         complain(f"the tracker does not open ({problem}); metrics.jsonl goes on alone")
-        return None
+    yield logger  # a training that fails leaves it open, which a tracker shows as a crash
+    try:
+        if tracker is not None and logger is not None:
+            tracker.close(logger)
+    except Exception as problem:
+        complain(f"the tracker does not close ({problem}); metrics.jsonl is whole")
 
 
 def _adopt(source: Path, metrics: Path) -> None:

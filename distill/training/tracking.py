@@ -133,6 +133,10 @@ class Tracker(ABC):
     def open(self, folder: Path, name: str, config: Mapping[str, Any], tags: list[str]) -> Logger | None:
         """A Lightning logger that writes below ``folder``, or None for no mirror."""
 
+    def close(self, logger: Logger) -> None:
+        """Let go of what was opened, when nothing more is trained."""
+        return
+
     def show(self, folder: Path, page: Path, tables: Mapping[str, Sheet]) -> None:
         """Show a report, where the mirror has a place for one.
 
@@ -183,6 +187,11 @@ class Wandb(Tracker):
             reinit="create_new",  # runs that share a process have a run of their own here too
             settings=wandb.Settings(silent=True, console="off", disable_git=True, save_code=False),
         )
+
+    def close(self, logger: Logger) -> None:
+        """End the run: W&B lets nobody add a report to one that is open."""
+        assert isinstance(logger, WandbLogger)
+        logger.experiment.finish()
 
     def show(self, folder: Path, page: Path, tables: Mapping[str, Sheet]) -> None:
         """The report as HTML, its tables, and a chart of each: in the run, or in a run of its own for a sweep."""

@@ -119,11 +119,14 @@ def test_without_a_teacher_there_is_no_control(tiny, laboratory):
 
 
 @pytest.mark.parametrize("logger", ["wandb", "csv", "tensorboard"])
-def test_a_tracker_is_a_mirror_of_the_rows(distill, laboratory, logger):
+def test_a_tracker_is_a_mirror_of_the_rows(distill, laboratory, logger, capsys):
     folder = laboratory / f"tracked-{logger}"
     assert distill("train", f"paths.run={folder}", f"logger={logger}", "control=none") == 0
     traces = {"wandb": "offline-run-*/*.wandb", "csv": "**/metrics.csv", "tensorboard": "**/events*"}
     assert list((folder / logger).glob(traces[logger]))
+    assert "tracker" not in capsys.readouterr().err
+    if logger == "wandb":  # the report joins the run that was trained in this very process
+        assert list((folder / logger).glob("offline-run-*/files/media/html/**/*.html"))
     assert "loss/kd" in {row.metric for row in read(folder / METRICS)}
 
 

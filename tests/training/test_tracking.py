@@ -57,7 +57,7 @@ def test_a_run_has_its_group_its_tags_and_plain_keys(tmp_path, monkeypatch):
     logger = Wandb().open(tmp_path, "a-run", config, ["temperature=2"])
     assert logger is not None
     logger.log_metrics({"loss/kd": 1.5}, 4)
-    logger.experiment.finish()  # pyright: ignore[reportAttributeAccessIssue]
+    Wandb().close(logger)
     (run,) = [record.run for record in told(tmp_path) if record.WhichOneof("record_type") == "run"]
     assert (run.display_name, run.run_group, list(run.tags)) == ("a-run", "sweep-12345678", ["temperature=2"])
     keys = {one.key: one.value_json for one in run.config.update}
@@ -70,7 +70,7 @@ def test_a_run_has_its_group_its_tags_and_plain_keys(tmp_path, monkeypatch):
 def test_a_report_joins_its_run_with_tables_charts_and_page(tmp_path, page):
     logger = Wandb().open(tmp_path, "a-run", {}, [])
     assert logger is not None
-    logger.experiment.finish()  # pyright: ignore[reportAttributeAccessIssue]
+    Wandb().close(logger)
     sheet = Sheet(("model", "bits per byte"), (("student", 2.25), ("control", 2.5)))
     Wandb().show(tmp_path, page, {"Result": sheet})
     found = told(tmp_path)
