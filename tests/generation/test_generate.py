@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from distill.__main__ import main
+from distill.cli.sources import CONF
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,7 @@ def test_a_job_goes_on_and_asks_nobody_twice(generate, tmp_path, capsys):
 KILLED = """
 import os, sys
 from distill.__main__ import main
+from distill.cli.sources import CONF
 from distill.generation import parts
 whole, count = parts.Parts.write, [0]
 def write(self, candidates):
@@ -158,3 +160,15 @@ def test_what_was_explained_is_rationale_data(generate, tmp_path, tokenizer):
     data = RationaleData(Rows(str(tmp_path / "out" / "data.parquet")), validation=0.0, test=0.0, truncated=1.0)
     data.prepare(tokenizer)
     assert data.facts.splits["train"].documents > 0
+
+
+@pytest.mark.parametrize("ask", sorted(path.stem for path in (CONF / "ask").glob("*.yaml")))
+def test_every_way_of_asking_asks_about_every_row(generate, tmp_path, ask):
+    sums = [{"prompt": f"What is {n} and {n + 1}?", "completion": f"{2 * n + 1}"} for n in range(3)]
+    (tmp_path / "sums.jsonl").write_text("".join(json.dumps(one) + "\n" for one in sums))
+    example = {"question": "What is 1 and 1?", "rationale": "One more than 1.", "answer": "2"}
+    (tmp_path / "shown.jsonl").write_text(json.dumps(example) + "\n")
+    words = [f"prompts.path={tmp_path / 'sums.jsonl'}", "prompts.reference=completion", f"ask={ask}"]
+    words += [f"ask.examples={tmp_path / 'shown.jsonl'}"] if ask == "few_shot" else []
+    assert len(generate(*words)) == 3
+    assert account(tmp_path / "out")["candidates"] == 3
