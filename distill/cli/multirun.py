@@ -94,6 +94,7 @@ def told(plan: Plan) -> str:
 def ending(folder: SweepFolder, outcome: Outcome) -> list[str]:
     """What a person needs to know at the end: counts, each failure with cause and log, what to do next."""
     states = {"done": outcome.done, "failed": outcome.failed, "left": outcome.queued}
+    states |= {"pruned": outcome.pruned} if outcome.pruned else {}
     lines = [", ".join(f"{len(names)} {state}" for state, names in states.items()) + f"; {folder.path}"]
     lines += [f"  {name}: {folder.status(name).cause} (log: {folder.log(name)})" for name in outcome.failed]
     if outcome.brake:

@@ -121,7 +121,7 @@ class _Rounds:
         self.launcher = instantiate(prepared.first.config["launcher"], plugins=prepared.arguments.plugins)
         self.smaller = keeps_identity(prepared.arguments, prepared.first)
         self.failed: list[str] = []
-        self.halted: set[str] = set()
+        self.pruned: list[str] = []
         self.brake: str | None = None
 
     def all(self) -> int:
@@ -146,7 +146,8 @@ class _Rounds:
             lines.append(f"  {told}  {' '.join(f'{key}={value}' for key, value in values.items())}  ({run})")
         lines = lines if best else ["no trial has come to an end with a finite objective"]
         lines += [f"  {name}: {self.folder.status(name).cause} (log: {self.folder.log(name)})" for name in self.failed]
-        return [*lines, f"{len(self.halted)} stopped early by the search" if self.halted else str(self.folder.path)]
+        lines += [f"  {name}: pruned, {self.folder.status(name).cause}" for name in dict.fromkeys(self.pruned)]
+        return [*lines, str(self.folder.path)]
 
     def _proposed(self) -> "list[tuple[optuna.Trial, str]]":
         """As many trials as go at a time, each laid down as a run of the sweep; equal ones are one run."""
@@ -172,18 +173,17 @@ class _Rounds:
             outcome = driver.drive(lambda job, _status: job.name in trials)
         for trial, name in proposed:
             state = self.folder.status(name).state
-            if state in ("done", "failed") or name in self.halted:
+            if state in ("done", "failed", "pruned"):
                 done = self.folder.run(name) if state == "done" else None
-                self.study.tell(trial, done, stopped=state == "queued")
+                self.study.tell(trial, done, stopped=state == "pruned")
                 self.failed += [name] if state == "failed" else []
+                self.pruned += [name] if state == "pruned" else []
         self.brake = outcome.brake
         return outcome.stopped
 
     def _hopeless(self, trials: "Mapping[str, optuna.Trial]") -> Callable[[Job], str | None]:
         def halt(job: Job) -> str | None:
-            reason = self.study.hopeless(trials[job.name], self.folder.run(job.name)) if job.name in trials else None
-            self.halted |= {job.name} if reason else set()
-            return reason
+            return self.study.hopeless(trials[job.name], self.folder.run(job.name)) if job.name in trials else None
 
         return halt
 

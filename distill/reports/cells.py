@@ -66,7 +66,7 @@ class Design:
         keys: swept keys without seeds, in the order of the sweep.
         values: of each key, in order (numbers by size, words as met).
         names: of each key, as short as it can be told apart.
-        cells: one for each setting that has runs with numbers.
+        cells: one for each setting that has runs with numbers, other than those that a search pruned.
         seeds: how many seeds there are.
     """
 
@@ -89,7 +89,7 @@ def design(evidence: Evidence) -> Design:
     values = {key: _ordered([row[i] for row in told]) for i, key in enumerate(keys)}
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run, setting in zip(evidence.runs, told, strict=True):
-        if run.rows:
+        if run.rows and run.state != "pruned":  # what a search gave up is not the worth of its setting
             groups.setdefault(setting, []).append(run)
     order = sorted(groups, key=lambda setting: [values[k].index(v) for k, v in zip(keys, setting, strict=True)])
     cells = tuple(Cell(dict(zip(keys, s, strict=True)), tuple(groups[s])) for s in order)

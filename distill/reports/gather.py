@@ -37,7 +37,7 @@ class Run:
         folder: where it lies.
         config: the resolved config, plain.
         provenance: where the numbers come from: command, commit, versions, hashes, formula, citations, …
-        status: ``state`` (queued, running, done, failed), ``cause``, ``log``, ``exit``.
+        status: ``state`` (queued, running, done, failed, pruned), ``cause``, ``log``, ``exit``.
         rows: every measured number.
         samples: continuations.
         swept: this run's values of the swept keys, as its sweep's job says.

@@ -1,4 +1,4 @@
-"""Every run of a sweep, and those that did not finish with their cause and where their log lies."""
+"""Every run of a sweep; those that did not finish, and those that the search pruned, with cause and log."""
 
 import os
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def run_list(runs: Sequence[Run], design: Design, base: Path) -> Table:
 
 def failures(runs: Sequence[Run], base: Path) -> Table | None:
     """Runs that did not finish: state, cause, where the log lies."""
-    lost = [run for run in runs if run.state != "done" or run.problems]
+    lost = [run for run in runs if run.state not in ("done", "pruned") or run.problems]
     if not lost:
         return None
     rows = []
@@ -36,6 +36,17 @@ def failures(runs: Sequence[Run], base: Path) -> Table | None:
         rows.append((Item(run.name), Item(run.state), Item(cause), Item(_log(run, base))))
     headings = tuple(Heading(name, numeric=False) for name in ("run", "state", "cause", "log"))
     return Table(headings, tuple(rows))
+
+
+def pruned(runs: Sequence[Run], base: Path) -> Table | None:
+    """Runs that the search stopped for good: why and where, and where the log lies."""
+    rows = [
+        (Item(run.name), Item(str(run.status.get("cause") or ABSENT)), Item(_log(run, base)))
+        for run in runs
+        if run.state == "pruned"
+    ]
+    headings = tuple(Heading(name, numeric=False) for name in ("run", "why", "log"))
+    return Table(headings, tuple(rows)) if rows else None
 
 
 def _log(run: Run, base: Path) -> str:

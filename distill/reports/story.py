@@ -100,6 +100,7 @@ def _of_runs(evidence: Evidence, base: Path) -> Document:
             ("Questions and reasons", [reasons.reasons(cell.runs[0])] if cell else []),
             ("Continuations", [continuations(cell.runs[0])] if cell else []),
             ("Runs that did not finish", [runlist.failures(runs, base)]),
+            ("Runs that the search pruned", [runlist.pruned(runs, base)]),
             ("Runs", [runlist.run_list(runs, plan, base)]),
             ("Objective", account.formula(runs)),
             ("Data", account.counters(runs)),
@@ -185,7 +186,10 @@ def _remarks(run: Run) -> Iterable[str]:
         told = f" ({cause})" if cause else ""
         last = max((row.step for row in run.rows if row.subject == "student"), default=None)
         reached = "" if last is None else f"; the student’s last row is of step {last}"
-        yield f"This run has not finished: {run.state}{told}{reached}."
+        if run.state == "pruned":
+            yield f"This run is a part of what it was meant to be: the search pruned it{told}{reached}."
+        else:
+            yield f"This run has not finished: {run.state}{told}{reached}."
     yield from run.problems
     if not run.rows:
         yield "Nothing has been measured yet."
@@ -211,7 +215,10 @@ def _remarks_on_all(evidence: Evidence, plan: Design) -> Iterable[str]:
     states: dict[str, int] = {}
     for run in evidence.runs:
         states[run.state] = states.get(run.state, 0) + 1
-    if set(states) != {"done"}:
+    pruned = states.pop("pruned", 0)
+    if pruned:
+        yield f"The search pruned {pruned} of {len(evidence.runs)} runs: they were stopped early and are in no result."
+    if set(states) - {"done"}:
         told = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         yield f"Not every run is finished: {told}."
     if plan.seeds < 2:

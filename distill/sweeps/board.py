@@ -45,8 +45,9 @@ class Board:
         return sum(line.status.state == state for line in self.lines)
 
     def summary(self) -> str:
-        """``11 done, 5 failed, 0 running, 0 queued of 16; 2m 10s, about 0s left``."""
-        counts = ", ".join(f"{self.count(state)} {state}" for state in ("done", "failed", "running", "queued"))
+        """``11 done, 5 failed, 0 running, 0 queued of 16; 2m 10s, about 0s left``, and the pruned if there are any."""
+        told = ("done", *(["pruned"] if self.count("pruned") else []), "failed", "running", "queued")
+        counts = ", ".join(f"{self.count(state)} {state}" for state in told)
         left = "" if self.remaining is None else f", about {clock(self.remaining)} left"
         return f"{counts} of {len(self.lines)}; {clock(self.elapsed)}{left}"
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
-from distill.sweeps import claims, failures
+from distill.sweeps import lastwords
 from distill.sweeps.board import Board, Line, estimate
 from distill.sweeps.folder import SweepFolder
 from distill.sweeps.job import Job
@@ -53,7 +53,7 @@ class Driver:
         patience: retries, backoff and grace of a run.
         brake: equal failures in a row after which no further run is started.
         show: is called with the board whenever something changed, and twice a second.
-        halt: says why a run that is at work here should be stopped for good; it counts as queued, not as failed.
+        halt: says why a run that is at work here should be stopped for good; it counts as pruned, not as failed.
     """
 
     folder: SweepFolder
@@ -110,6 +110,7 @@ class Driver:
         seat.begun = 0 if claim is None else claim.number
         seat.status = self.folder.status(seat.job.name)
         finished = seat.status.state == "done" and (seat.job.goal is None or seat.job.goal.accepts(seat.status.metric))
+        finished = finished or seat.status.state == "pruned"
         seat.place = "elsewhere" if held else "settled" if finished else "free"
 
     def _look_again(self, seat: _Seat, theirs: bool = False) -> None:
@@ -154,7 +155,7 @@ class Driver:
             if seat.status.state in ("done", "failed"):
                 self._settle(seat)
             elif seat.halted is not None:
-                seat.place = "settled"
+                self._prune(seat, seat.halted)
             elif seat.restarts < self.launcher.restarts:
                 seat.restarts += 1  # stopped by a queue's time limit, or its keeper was killed: once more
             else:
@@ -168,18 +169,20 @@ class Driver:
         self._braked = self._braked or self.brake.told(seat.status)
 
     def _give_up(self, seat: _Seat, code: int) -> None:
-        """Write down the failure of a run whose keeper could not."""
-        name = seat.job.name
-        claim = claims.take(self.folder.claims(name), after=seat.begun)
-        if claim is None:
+        """The failure of a run whose keeper could not write it down."""
+        status = lastwords.given_up(self.folder, seat.job.name, seat.begun, seat.restarts + 1, code)
+        if status is None:
             return self._look(seat)
-        failure = failures.diagnose(code, failures.tail(self.folder.log(name)))
-        cause = f"begun {seat.restarts + 1} times and never ended by itself; last: {failure.cause}"
-        status = Status("failed", cause, "lost", log=f"../../logs/{name}.txt", ended=time.time())
-        status.write(self.folder.run(name))
-        claim.release()
         seat.status = status
         return self._settle(seat)
+
+    def _prune(self, seat: _Seat, reason: str) -> None:
+        """A run that the search has stopped has ended: it is settled, and told as what it is."""
+        status = lastwords.pruned(self.folder, seat.job.name, seat.begun, reason, self.patience.grace)
+        if status is None:
+            return self._look(seat)
+        seat.status, seat.place = status, "settled"
+        return None
 
     def _look_around(self) -> bool:
         """See what became of the runs that others execute."""
@@ -268,11 +271,12 @@ class Driver:
         self.show(Board(lines, time.time() - self._began, remaining, note))
 
     def _outcome(self) -> Outcome:
-        by_state: dict[str, list[str]] = {"done": [], "failed": [], "queued": [], "running": []}
+        by_state: dict[str, list[str]] = {"done": [], "failed": [], "queued": [], "running": [], "pruned": []}
         for seat in self._seats:
             by_state[seat.status.state].append(seat.job.name)
         number = self._number.value if self._stopped else None
         left = by_state["queued"] + by_state["running"]
+        executed = list(dict.fromkeys(self._executed))
         return Outcome(
-            by_state["done"], by_state["failed"], left, list(dict.fromkeys(self._executed)), self._braked, number
+            by_state["done"], by_state["failed"], left, executed, self._braked, number, pruned=by_state["pruned"]
         )

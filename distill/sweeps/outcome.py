@@ -1,6 +1,6 @@
 """How a drive ended, and what makes it end early."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from distill.ranges import Natural
 from distill.sweeps import failures
@@ -16,6 +16,7 @@ class Outcome:
         executed: names of the runs that this driver executed, in order of starting.
         brake: why it stopped starting runs, if a series of equal failures made it.
         stopped: the signal or request that ended it.
+        pruned: names of the runs that the search stopped; they are through, and are no failures.
     """
 
     done: list[str]
@@ -24,6 +25,7 @@ class Outcome:
     executed: list[str]
     brake: str | None = None
     stopped: int | None = None
+    pruned: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from distill.sweeps.board import Board, Line, clock
 
-_COLOURS = {"done": "green", "failed": "red", "running": "cyan", "queued": "dim"}
+_COLOURS = {"done": "green", "failed": "red", "running": "cyan", "queued": "dim", "pruned": "yellow"}
 _ROWS = 24
 """Runs shown live; of a longer sweep those at work and those that failed come first."""
 
@@ -87,7 +87,7 @@ def table(board: Board, most: int | None = None) -> Table:
 
 
 def _first(board: Board, most: int) -> list[Line]:
-    order = {"running": 0, "failed": 1, "queued": 2, "done": 3}
+    order = {"running": 0, "failed": 1, "queued": 2, "pruned": 3, "done": 4}
     ranked = sorted(range(len(board.lines)), key=lambda i: (order[board.lines[i].status.state], i))
     return [board.lines[i] for i in sorted(ranked[:most])]
 
@@ -101,7 +101,7 @@ def _remark(line: Line) -> str:
     if status.state == "failed":
         return f"{status.cause} (log: {line.log})"
     tries = f"attempt {status.attempts}" if status.attempts > 1 and status.state == "running" else ""
-    return tries or (status.cause or "" if status.state == "queued" else "")
+    return tries or (status.cause or "" if status.state in ("queued", "pruned") else "")
 
 
 def _said(line: Line) -> str:

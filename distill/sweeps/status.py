@@ -13,7 +13,7 @@ from distill.errors import BadInput
 from distill.storage import read_json, write_json
 
 STATUS = "status.json"
-State = Literal["queued", "running", "done", "failed"]
+State = Literal["queued", "running", "done", "failed", "pruned"]
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,9 @@ class Status:
     """The state of a run.
 
     Attributes:
-        state: ``queued`` (not begun, or stopped and to be continued), ``running``, ``done``, ``failed``.
-        cause: why it failed, or why it stopped; one line.
+        state: ``queued`` (not begun, or stopped and to be continued), ``running``, ``done``, ``failed``, ``pruned``
+            (stopped for good by the search that proposed it: no failure, and nothing that is yet to be done).
+        cause: why it failed, or why it stopped and where; one line.
         kind: the kind of failure (``failures.Kind``).
         exit: the process's exit code.
         signal: the name of the signal that ended it.

@@ -101,15 +101,19 @@ class Study:
         """Why a run should be stopped now, by the curve in its ``metrics.jsonl``; None: let it go on."""
         if self.search.pruner == "none":
             return None
-        last = self._heard.get(trial.number, -1)
+        last = self._heard.get(trial.number)
+        if last is None:  # begun under another driver: what that one has heard is in the study
+            last = max(self.study.trials[trial.number].intermediate_values, default=-1)
+        step, value = last, math.nan
         for row in curve(folder):
-            if row.step > last and math.isfinite(row.value):
+            if row.step > step and math.isfinite(row.value):
                 trial.report(row.value, row.step)
-                self._heard[trial.number] = row.step
-        step = self._heard.get(trial.number, -1)
+                step, value = row.step, row.value
+        self._heard[trial.number] = step
         if step < max(self.search.warmup, 1) or step == last or not trial.should_prune():
             return None
-        return f"stopped at step {step} by the search ({self.search.pruner})"
+        reason = {"median": "worse than the median of the others there", "halving": "not among the better half there"}
+        return f"stopped at step {step} by the search ({WATCHED[1]} {value:.4g}: {reason[self.search.pruner]})"
 
     def best(self) -> list[tuple[str, Mapping[str, Any], Sequence[float]]]:
         """(run, values, objectives) of the best trial, or of every trial on the Pareto front."""

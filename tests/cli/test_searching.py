@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from distill.cli import plan as planning
+from distill.cli import sweep
 from distill.cli.arguments import parse
 from distill.cli.multirun import multirun
 from distill.errors import BadInput
@@ -109,3 +110,40 @@ def test_two_objectives_are_a_front(capsys):
 def test_a_search_that_makes_no_sense_is_refused(words, reason):
     with pytest.raises(BadInput, match=reason):
         searched(*words)
+
+
+PRUNED = """
+import json, signal, sys, time
+from pathlib import Path
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+told = dict(word.split("=", 1) for word in sys.argv[1:])
+run = Path(told["paths.run"].strip("'"))
+run.mkdir(parents=True, exist_ok=True)
+(run / "executions").open("a").write("x")
+third = len(list(run.parent.iterdir())) == 3
+row = dict(subject="student", seed=0, step=20)
+rows = [dict(row, metric="nats_per_token", unit="nats/token", split="validation", value=5.0 if third else 3.0)]
+rows += [] if third else [dict(row, metric="bits_per_byte", unit="bits/byte", split="test", value=2.0)]
+(run / "metrics.jsonl").write_text("".join(json.dumps(one) + chr(10) for one in rows))
+time.sleep(60 if third else 0.6)
+"""
+
+
+def test_a_run_that_the_search_stops_is_pruned_wherever_it_is_told_of(monkeypatch, capsys):
+    def command(_composed, _arguments, extra):
+        return [sys.executable, "-I", "-c", PRUNED, *_composed.overrides, *extra]
+
+    monkeypatch.setattr(planning, "run_command", command)
+    words = ("sweeper.trials=3", "sweeper.pruner=median", "launcher.jobs=1", "optim.learning_rate=interval(1e-3,1e-2)")
+    assert searched(*words) == 0
+    why = "stopped at step 20 by the search (nats_per_token 5: worse than the median of the others there)"
+    third = folder().plan()["runs"][2]
+    assert f"{third}: pruned, {why}" in capsys.readouterr().out
+    assert (folder().status(third).state, folder().status(third).cause) == ("pruned", why)
+
+    assert sweep.run(parse(["sweep", "status", str(folder().path)])) == 0
+    said = capsys.readouterr().out
+    assert "2 done, 1 pruned, 0 failed, 0 running, 0 queued of 3" in said
+    assert sweep.run(parse(["sweep", "retry", str(folder().path)])) == 0
+    assert searched(*words) == 0
+    assert executions() == 3  # nothing is left to do: it is through

@@ -169,6 +169,27 @@ def test_the_best_setting_is_chosen_on_validation_and_never_undefined(
     assert "undefined" in {item.text for item in items(document, "All settings")}
 
 
+def test_what_a_search_pruned_is_in_no_result(tmp_path: Path, make_sweep: Callable[..., Path]) -> None:
+    sweep = make_sweep(tmp_path / "s", seeds=(0,), weights=(0.9,), teachers=("nursery",), steps=50)
+    first = sweep / "runs" / "run-000"
+    lines = [json.loads(line) for line in (first / METRICS).read_text().splitlines()]
+    kept = [line | {"value": 0.1} for line in lines if line["split"] == "validation" and line["subject"] == "student"]
+    (first / METRICS).write_text("".join(json.dumps(line) + "\n" for line in kept))  # the lowest, and never the best
+    status = {"state": "pruned", "cause": "stopped at step 40 by the search", "log": "../../logs/run-000.txt"}
+    (first / "status.json").write_text(json.dumps(status))
+    document = write([sweep]).document
+    assert document.remarks[0].startswith("The search pruned 1 of 3 runs")
+    assert not any("not finished" in remark for remark in document.remarks)
+    assert "Best of 2 settings" in document.sentence
+    told = {item.text for item in items(document, "Runs that the search pruned")}
+    assert {"run-000", "stopped at step 40 by the search", "logs/run-000.txt"} <= told
+    assert "Runs that did not finish" not in {section.title for section in document.sections}
+    assert "pruned" in {item.text for item in items(document, "Runs")}
+
+    of_run = write([first]).document
+    assert "the search pruned it (stopped at step 40 by the search)" in " ".join(of_run.remarks)
+
+
 def test_what_is_missing_is_said(tmp_path: Path, make_run: Callable[..., Path]) -> None:
     alone = make_run(tmp_path / "alone", subjects=("student",), steps=20, state="running")
     document = write([alone]).document

@@ -243,6 +243,11 @@ def test_a_run_that_is_given_up_is_stopped_for_good_and_is_no_failure(sweep, pla
 
     patience = Patience(retries=0, backoff=0.05, grace=5.0)
     outcome = Driver(sweep, ProcessLauncher(2), patience, halt=halt).drive()
-    assert (outcome.done, outcome.failed, outcome.queued) == (["good"], [], ["hopeless"])
+    assert (outcome.done, outcome.failed, outcome.queued, outcome.pruned) == (["good"], [], [], ["hopeless"])
+    assert outcome.exit_code == 0
+    told = sweep.status("hopeless")
+    assert (told.state, told.cause) == ("pruned", "worse than the others")
+    assert None not in (told.log, told.started, told.ended)
+    assert Driver(sweep, ProcessLauncher(2), patience).drive().executed == []  # it is through
     assert executions(sweep, "hopeless") == 1
     assert (sweep.run("hopeless") / "checkpoint").exists()

@@ -76,7 +76,7 @@ def test_a_run_behind_the_others_is_stopped_and_one_ahead_is_not(tmp_path):
         study.tell(trial, place)
     bad, _ = study.ask()
     reason = study.hopeless(bad, run(tmp_path / "bad", 9.0, (5.0, 4.9)))
-    assert reason == "stopped at step 10 by the search (median)"
+    assert reason == "stopped at step 10 by the search (nats_per_token 4.9: worse than the median of the others there)"
     study.tell(bad, None, stopped=True)
     good, _ = study.ask()
     assert study.hopeless(good, run(tmp_path / "better", 1.0, (5.0, 2.5))) is None
