@@ -1,14 +1,16 @@
-"""A report in the run's tracker: its page, its tables, a chart of each.
+"""A report in the run's tracker: its page, its tables, a chart of each, and a run's test numbers as plain keys.
 
 A tracker that fails is told of in one line; the files on disk are the report.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill.cli.build import instantiate
 from distill.cli.definitions import attribute, find
+from distill.rows import METRICS, read
 
 if TYPE_CHECKING:
     from distill.reports.document import Document, Item
@@ -34,7 +36,7 @@ def mirrored(written: "Written", folder: Path, config: Mapping[str, Any], plugin
 
     try:
         tracker = instantiate(config["logger"], plugins=plugins)
-        tracker.show(folder, written.html, sheets(written.document))
+        tracker.show(folder, written.html, sheets(written.document), measured(folder))
     except Exception as problem:  # a tracker may fail in any way, and a report must not fail with it
         complain(f"the tracker does not show the report ({problem}); it lies in {written.html}")
 
@@ -51,6 +53,23 @@ def sheets(document: "Document") -> dict[str, "Sheet"]:
                 section.title.partition(":")[0] if number == 0 else f"{section.title.partition(':')[0]}, {number + 1}"
             )
             found[title] = _sheet(table)
+    return found
+
+
+def measured(folder: Path) -> dict[str, float]:
+    """A run's final numbers: ``test/bits_per_byte``, ``control/test/bits_per_byte``, ``parameters``, …
+
+    The student's have no prefix, as its curves have none. Left out: what is undefined, and the bins of the
+    reliability diagrams. Empty for a sweep, whose runs have theirs.
+    """
+    file = folder / METRICS
+    rows = [row for row in read(file) if row.split in ("test", "none")] if file.is_file() else []
+    found = {}
+    for row in rows:
+        place = [] if row.subject == "student" else [row.subject]
+        place += ["test"] if row.split == "test" else []
+        if math.isfinite(row.value) and not row.metric.startswith("reliability/"):
+            found["/".join([*place, row.metric])] = row.value
     return found
 
 

@@ -137,13 +137,14 @@ class Tracker(ABC):
         """Let go of what was opened, when nothing more is trained."""
         return
 
-    def show(self, folder: Path, page: Path, tables: Mapping[str, Sheet]) -> None:
+    def show(self, folder: Path, page: Path, tables: Mapping[str, Sheet], numbers: Mapping[str, float]) -> None:
         """Show a report, where the mirror has a place for one.
 
         Args:
             folder: of the run or of the sweep.
             page: the report as HTML.
             tables: its tables by title.
+            numbers: what was measured at the end of a run, by name, for the tracker's own table of runs.
         """
         return
 
@@ -193,7 +194,7 @@ class Wandb(Tracker):
         assert isinstance(logger, WandbLogger)
         logger.experiment.finish()
 
-    def show(self, folder: Path, page: Path, tables: Mapping[str, Sheet]) -> None:
+    def show(self, folder: Path, page: Path, tables: Mapping[str, Sheet], numbers: Mapping[str, float]) -> None:
         """The report as HTML, its tables, and a chart of each: in the run, or in a run of its own for a sweep."""
         import wandb
 
@@ -219,7 +220,7 @@ class Wandb(Tracker):
         for name, sheet in tables.items():
             if (chart := _charted(sheet)) is not None:
                 told[f"report/chart of {name}"] = wandb.plot.bar(made[name], sheet.columns[0], chart, title=name)
-        run.log({**told, "report/page": wandb.Html(page.read_text(encoding="utf-8"), inject=False)})
+        run.log({**numbers, **told, "report/page": wandb.Html(page.read_text(encoding="utf-8"), inject=False)})
         run.finish()
 
 

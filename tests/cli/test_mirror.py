@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from distill.cli.mirror import mirrored, sheets
+from distill.cli.mirror import measured, mirrored, sheets
 from distill.reports.document import Document, Heading, Item, Section, Table
 from distill.reports.report import Written
+from distill.rows import METRICS, Row, append
 
 TABLE = Table(
     (Heading("", numeric=False), Heading("bits per byte", "", "↓"), Heading("bits per byte", "", "↓")),
@@ -18,6 +19,18 @@ def test_tables_keep_the_numbers_behind_the_figures_and_columns_stay_apart():
     assert list(told) == ["Result", "Result, 2"]
     assert told["Result"].columns == ("model", "bits per byte", "bits per byte (2)")
     assert told["Result"].rows == (("student", 2.2512, "—"),)
+
+
+def test_the_final_numbers_of_a_run_have_plain_names(tmp_path):
+    def row(subject, metric, value, split):
+        return Row(subject, metric, value, "1", split, 4, 0)
+
+    rows = [row("student", "bits_per_byte", 2.5, "test"), row("student", "bits_per_byte", 2.25, "test")]
+    rows += [row("control", "bits_per_byte", 2.75, "test"), row("student", "parameters", 10, "none")]
+    rows += [row("student", "ece", float("nan"), "test"), row("student", "reliability/03/accuracy", 1, "test")]
+    append(tmp_path / METRICS, [*rows, row("student", "nats_per_token", 3, "validation")])
+    assert measured(tmp_path) == {"test/bits_per_byte": 2.25, "control/test/bits_per_byte": 2.75, "parameters": 10}
+    assert measured(tmp_path / "a sweep") == {}
 
 
 def test_a_tracker_that_fails_costs_a_line(tmp_path, monkeypatch, capsys):

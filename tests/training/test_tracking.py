@@ -72,17 +72,17 @@ def test_a_report_joins_its_run_with_tables_charts_and_page(tmp_path, page):
     assert logger is not None
     Wandb().close(logger)
     sheet = Sheet(("model", "bits per byte"), (("student", 2.25), ("control", 2.5)))
-    Wandb().show(tmp_path, page, {"Result": sheet})
+    Wandb().show(tmp_path, page, {"Result": sheet}, {"test/bits_per_byte": 2.25})
     found = told(tmp_path)
     assert len({record.run.run_id for record in found if record.WhichOneof("record_type") == "run"}) == 1
     keys = {key for record in found for key in _keys(record)}
-    assert {"report/Result", "report/page"} <= keys
+    assert {"report/Result", "report/page", "test/bits_per_byte"} <= keys
     assert any(key.startswith("report/chart of Result") for key in keys)
     assert list((tmp_path / "wandb").glob("offline-run-*/files/media/html/**/*.html"))
 
 
 def test_the_report_of_a_sweep_is_a_run_of_its_group(tmp_path, page):
-    Wandb().show(tmp_path, page, {})
+    Wandb().show(tmp_path, page, {}, {})
     (run,) = [record.run for record in told(tmp_path) if record.WhichOneof("record_type") == "run"]
     assert (run.job_type, run.run_group) == ("report", tmp_path.name)
 
