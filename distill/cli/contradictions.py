@@ -89,9 +89,10 @@ def _other_temperature(config: dict[str, Any], origin: Callable[[str], str]) -> 
         key = "objective.temperature" if own is None else f"objective.losses.{name}.temperature"
         asked = objective.get("temperature", 1.0) if own is None else own
         if needs_of(loss) & {"logits", "sampled"} and asked != drawn:
-            told = asked if isinstance(asked, (int, float)) else "one that changes"
+            told = asked if isinstance(asked, (int, float)) else "one that changes, or one for each domain"
             reason = f"got {told}, but the teacher's signal is drawn at {drawn} and tells no other"
-            yield BadInput(f"{origin(key)} {key}", reason, remedy=remedied.format(told=told, key=key, drawn=drawn))
+            one = remedied if told is asked else "write {key}={drawn}, or take a teacher that is exact at every one"
+            yield BadInput(f"{origin(key)} {key}", reason, remedy=one.format(told=told, key=key, drawn=drawn))
 
 
 def _drawn(teacher: object) -> tuple[object, str]:

@@ -26,6 +26,10 @@ class Kind(ABC):
         """A value that it takes in its one written form; what is wrong inside it goes to ``binder.faults``."""
         return value
 
+    def fits(self, value: object) -> bool:
+        """Whether it is of this kind rather than of another that takes it too."""
+        return self.takes(value)
+
     def nearest(self, value: object) -> str | None:
         """The right word that was probably meant."""
         return None
@@ -157,7 +161,8 @@ class DictOf(Kind):
 
 @dataclass(frozen=True)
 class Either(Kind):
-    """A union: the first member that takes the value has it. Whole numbers stand first, so that they stay whole."""
+    """A union: the first member that fits the value has it, else the first that takes it. Whole numbers stand first, so
+    that they stay whole."""
 
     members: tuple[Kind, ...]
 
@@ -165,8 +170,8 @@ class Either(Kind):
         return any(member.takes(value) for member in self.members)
 
     def bound(self, value: Any, key: str, binder: "Binder") -> Any:
-        taker = next(member for member in self.members if member.takes(value))
-        return taker.bound(value, key, binder)
+        takers = [member for member in self.members if member.takes(value)]
+        return next((one for one in takers if one.fits(value)), takers[0]).bound(value, key, binder)
 
     def nearest(self, value: object) -> str | None:
         return next(filter(None, (member.nearest(value) for member in self.members)), None)
@@ -190,6 +195,12 @@ class Part(Kind):
 
     def takes(self, value: object) -> bool:
         return isinstance(value, dict) and ("_target_" in value or self._settings)
+
+    def fits(self, value: object) -> bool:
+        if not (isinstance(value, dict) and isinstance(value.get("_target_"), str)):
+            return self.takes(value)
+        made = find(value["_target_"])
+        return made is None or (not value.get("_partial_") and self._is_base_of(made))
 
     def bound(self, value: Any, key: str, binder: "Binder") -> Any:
         if "_target_" not in value and self.definition is not None:

@@ -124,6 +124,7 @@ class Parts:
         if taught:
             self._refuse_unmet(objective.unmet(self.teacher.provides))
             self.teacher.meet(student)
+            objective.check(self.data.facts.domains)
         objective.prepare(shape(student), self.teacher.size(shape(student)))
         rollout, alignment, optim = (
             instantiate(self.config[part], plugins=self.plugins) for part in ("rollout", "alignment", "optim")

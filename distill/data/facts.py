@@ -55,6 +55,11 @@ class Facts:
     dropped: Mapping[str, int]
     vocabulary: int
 
+    @property
+    def domains(self) -> frozenset[str]:
+        """Of all splits; empty where there is one, or nobody says."""
+        return frozenset().union(*(facts.domains for facts in self.splits.values()))
+
     def plain(self) -> dict[str, object]:
         """For JSON."""
         return asdict(self)

@@ -69,7 +69,7 @@ class Coarsened(Divergence):
         left = rest.masked_fill(empty, 0.0).logsumexp(-1, keepdim=True).masked_fill(empty, -torch.inf)
         return torch.cat([kept, left], -1)
 
-    def closed(self, shared: float) -> None:
+    def closed(self, shared: float | None) -> None:
         return None
 
     def inner_formula(self) -> str:

@@ -24,5 +24,5 @@ class CrossEntropy(VocabularyLoss):
     def per_token(self, chunk: Chunk) -> Tensor:
         return functional.cross_entropy(chunk.logits, chunk.targets, reduction="none")  # (C,)
 
-    def closed(self, shared: float) -> Closed | None:
+    def closed(self, shared: float | None) -> Closed | None:
         return Closed() if self.gate is None else None

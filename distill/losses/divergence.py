@@ -54,12 +54,14 @@ class Divergence(Softened):
         numbers = {**self._constants, **{name: quantity() for name, quantity in self.scheduled.items()}}
         return self._function(log_p, log_q, **numbers)
 
-    def closed(self, shared: float) -> Closed | None:
+    def closed(self, shared: float | None) -> Closed | None:
         if self.gate is not None or self.softening is not None:
             return None
         scheduled = {name: float(quantity()) for name, quantity in self.scheduled.items()}
         form = closed_form_of(self._function, {**self._constants, **scheduled})
         temperature = shared if self.temperature is None else float(number(self.temperature))
+        if temperature is None:
+            return None
         scale = temperature**2 if self.temperature_squared else 1.0
         return None if form is None else Closed(form, temperature, scale)
 

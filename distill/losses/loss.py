@@ -110,11 +110,11 @@ class VocabularyLoss(Loss):
     def per_token(self, chunk: Chunk) -> Tensor:
         """One value a token, before the gate: (C,), float32 or wider."""
 
-    def closed(self, shared: float) -> Closed | None:
+    def closed(self, shared: float | None) -> Closed | None:
         """The same as a sum that the compiled row kernel knows, at this moment; None: it is evaluated as it is written.
 
         Args:
-            shared: the objective's temperature.
+            shared: the objective's temperature; None where each token has its own.
         """
         return None
 

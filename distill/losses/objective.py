@@ -26,9 +26,11 @@ from torch import Tensor, nn
 
 from distill.errors import BadInput, NumericalStop
 from distill.losses import citation, undefined
+from distill.losses.by_domain import ByDomain
 from distill.losses.loss import Loss, StateLoss, VocabularyLoss
 from distill.losses.quantity import Quantity, is_off, number, settle, shown, varying
 from distill.losses.vocabulary import Pass, weigh
+from distill.products import widened
 from distill.ranges import Count, Positive
 from distill.types import Batch, ModelShape, Moment, Outputs, Request, Signal, Weighed
 
@@ -43,7 +45,7 @@ class Objective(nn.Module):
 
     Args:
         losses: by name; logged as ``loss/<name>``, unweighted.
-        temperature: of every loss that has none of its own.
+        temperature: of every loss that has none of its own; a number, one that changes, or one for each domain.
         chunk: supervised tokens whose logits exist at the same time; below 128 the products lose speed.
         compile: fuse the elementwise part of the pass with torch.compile; the same numbers to rounding.
         kernel: evaluate cross-entropy, KL and Jensen-Shannon of float32 logits on the CPU by compiled rows, built at
@@ -53,7 +55,7 @@ class Objective(nn.Module):
     def __init__(
         self,
         losses: dict[str, Loss],
-        temperature: Positive | Quantity = 1.0,
+        temperature: Positive | Quantity | ByDomain = 1.0,
         chunk: Count = 256,
         compile: bool = False,
         kernel: bool = True,
@@ -96,6 +98,15 @@ class Objective(nn.Module):
         for loss in self.losses.values():
             loss.prepare(student, teacher)
 
+    def check(self, domains: frozenset[str]) -> None:
+        """Refuse what the data's domains contradict.
+
+        Raises:
+            BadInput: a temperature is of a domain that there is not.
+        """
+        if isinstance(self.temperature, ByDomain):
+            self.temperature.check(domains)
+
     def forward(self, outputs: Outputs, signal: Signal | None, batch: Batch, moment: Moment) -> Weighed:
         """All terms of a micro-batch.
 
@@ -135,6 +146,13 @@ class Objective(nn.Module):
         }
         return told | varying({"temperature": self.temperature})
 
+    @property
+    def typical_temperature(self) -> float:
+        """The one that all tokens share now; 1 where each domain has its own."""
+        if isinstance(self.temperature, ByDomain):
+            return 1.0
+        return float(torch.as_tensor(number(self.temperature)).detach())  # it may be learned
+
     def alone(self, name: str) -> "Objective":
         """One term by itself at weight 1: a copy, so that nothing it learns or adapts is touched by looking at it."""
         term = copy.deepcopy(self.losses[name])
@@ -162,7 +180,7 @@ class Objective(nn.Module):
         return Pass(
             losses=tuple(self.losses[name] for name in names),  # type: ignore[arg-type]
             active=sum(not self._is_off(name) for name in names),
-            temperature=self.temperature,
+            temperature=self._temperature(outputs, batch),
             head=outputs.head,
             signal=signal,
             targets=batch.targets,
@@ -171,6 +189,11 @@ class Objective(nn.Module):
             kernel=self.kernel,
             weights=batch.weights,
         )
+
+    def _temperature(self, outputs: Outputs, batch: Batch) -> float | Quantity | Tensor:
+        if isinstance(self.temperature, ByDomain):
+            return self.temperature.of(batch, widened(outputs.hidden.dtype))  # (N,)
+        return self.temperature
 
     def _states(
         self, outputs: Outputs, signal: Signal | None, batch: Batch, total: Tensor

@@ -63,7 +63,7 @@ def settle(module: nn.Module, moment: Moment) -> None:
             part.settle(moment)
 
 
-def shown(value: "float | str | Quantity") -> str:
+def shown(value: "float | str | nn.Module") -> str:
     """A number as a formula shows it."""
     if isinstance(value, Quantity):
         return value.formula()

@@ -36,7 +36,7 @@ class Shortcut:
         losses: Sequence[VocabularyLoss],
         active: int,
         scale: float,
-        temperature: float,
+        temperature: float | None,
         signal: Signal | None,
         targets: Tensor,
         vocabulary: int,
@@ -46,7 +46,7 @@ class Shortcut:
         Args:
             losses: of the pass, the first ``active`` of which have a weight.
             scale: of the student's head.
-            temperature: the objective's.
+            temperature: the objective's; None where each token has its own.
             signal: None if it is not the teacher's logits over the whole vocabulary.
             targets: (N,).
             vocabulary: V.

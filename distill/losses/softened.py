@@ -63,7 +63,8 @@ class Softened(VocabularyLoss):
             (log_p, log_q), scale = self.softening(chunk, temperature), self.softening.scale(temperature)
         value = self.between(log_p, log_q, chunk.answers)  # (C,)
         value = value if chunk.heard is None else torch.where(chunk.heard, value, 0.0)
-        return value * scale if self.temperature_squared else value
+        each = scale.flatten() if isinstance(scale, Tensor) else scale  # 0-d or (C, 1) -> (1,) or (C,)
+        return value * each if self.temperature_squared else value
 
     def in_force(self) -> dict[str, float]:
         return super().in_force() | varying({"temperature": self.temperature})

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 
 from distill.errors import NumericalStop
-from distill.losses.chunk import Chunk
-from distill.losses.quantity import number
 from distill.losses.vocabulary import Pass
 from distill.products import working_dtype
 from distill.types import Batch, Outputs
@@ -43,8 +41,8 @@ def finite(value: Tensor, name: str, batch: Batch) -> None:
 
 def _first(this: Pass, names: list[str], raw: Tensor, rows: slice, told: tuple[Tensor, ...]) -> tuple[int, str] | None:
     """(row in the chunk, reason) of the first token that is undefined, its deepest cause first."""
-    logits = this.head.shaped(raw)
-    chunk = Chunk(logits, this.targets[rows], this.signal, this.apart(told)[0], number(this.temperature))
+    chunk = this.chunk(raw, this.targets[rows], told)
+    logits = chunk.logits
     causes: list[tuple[Tensor, str]] = []
     if this.signal is not None and any(loss.asks for loss in this.losses):
         log_p, _ = chunk.pair()

@@ -33,19 +33,21 @@ class Pass:
     Attributes:
         losses: I vocabulary losses; the first ``active`` of them have a weight and get a gradient.
         active: how many.
-        temperature: shared by every loss that has none of its own.
+        temperature: shared by every loss that has none of its own; (N,) one for each token.
         head: the student's: its scale and soft cap (its tensors are passed separately, for their gradients).
         signal: what the teacher said about the N tokens, or None.
         targets: (N,) int64.
         size: C.
         compiled: fuse the elementwise part.
         kernel: leave the losses that have a closed form to the compiled row kernel, where it can be had.
-        weights: (N,) of each token in every loss; None for 1. A chunk's stand behind what the teacher said.
+        weights: (N,) of each token in every loss; None for 1.
+
+    A chunk's temperatures and weights stand behind what the teacher said of it, in this order.
     """
 
     losses: tuple[VocabularyLoss, ...]
     active: int
-    temperature: float | Quantity
+    temperature: float | Quantity | Tensor
     head: Head
     signal: Signal | None
     targets: Tensor
@@ -67,7 +69,8 @@ class Pass:
         if not self.kernel or self.head.softcap is not None or self.learned():
             return None
         signal = self.signal if self.signal is not None and self.signal.whole else None
-        scale, temperature = self.head.scale, float(number(self.temperature))
+        scale, shared = self.head.scale, self.temperature
+        temperature = None if isinstance(shared, Tensor) else float(number(shared))  # the kernel knows one alone
         return Shortcut.of(self.losses, self.active, scale, temperature, signal, self.targets, self.head.vocabulary)
 
     def slopes(
@@ -75,7 +78,7 @@ class Pass:
     ) -> tuple[Tensor, list[Tensor]]:
         """Every loss's sum over a chunk (I,), the gradient of sum_i factor_i · term_i written over ``raw``, and the
         gradients on ``learned``."""
-        quick, (said, weights) = self.shortcut, self.apart(told)
+        quick, (said, _, weights) = self.shortcut, self.apart(told)
         if quick is None or not quick.takes(raw, said):
             return slopes(self, raw, targets, told, factors, learned, self.compiled)
         sums = factors.new_zeros(len(self.losses))
@@ -94,15 +97,26 @@ class Pass:
     def evaluate(self, raw: Tensor, targets: Tensor, told: tuple[Tensor, ...]) -> list[Tensor]:
         """Every loss on a chunk's raw products: I tensors (C,). Active ones first, so that what they share
         with the others (a softened pair) carries their gradient."""
-        said, weights = self.apart(told)
-        chunk = Chunk(self.head.shaped(raw), targets, self.signal, said, number(self.temperature))
+        chunk, weights = self.chunk(raw, targets, told), self.apart(told)[2]
         values = [_times(loss(chunk), weights) for loss in self.losses[: self.active]]
         with torch.no_grad():
             return values + [_times(loss(chunk), weights) for loss in self.losses[self.active :]]
 
-    def apart(self, told: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor | None]:
-        """What the teacher said of a chunk, and its tokens' weights."""
-        return (told, None) if self.weights is None else (told[:-1], told[-1])
+    def chunk(self, raw: Tensor, targets: Tensor, told: tuple[Tensor, ...]) -> Chunk:
+        """What a loss sees of raw products (C, V)."""
+        said, temperature, _ = self.apart(told)
+        return Chunk(self.head.shaped(raw), targets, self.signal, said, temperature)
+
+    def apart(self, told: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], float | Tensor, Tensor | None]:
+        """What the teacher said of a chunk, its temperature (a number, 0-d or (C, 1)), and its tokens' weights (C,)."""
+        said, weights = (told, None) if self.weights is None else (told[:-1], told[-1])
+        if isinstance(self.temperature, Tensor):
+            return said[:-1], said[-1][:, None], weights
+        return said, number(self.temperature), weights
+
+    def _told(self, rows: slice) -> tuple[Tensor, ...]:
+        each = [of for of in (self.temperature, self.weights) if isinstance(of, Tensor)]
+        return (*(() if self.signal is None else self.signal.chunk(rows)), *(of[rows] for of in each))
 
     def walk(
         self, hidden: Tensor, weight: Tensor, bias: Tensor | None
@@ -117,8 +131,7 @@ class Pass:
             raw = product(states, weight.T, out=buffer[: rows.stop - rows.start])  # (C, V)
             if bias is not None:
                 raw += bias
-            told = () if self.signal is None else self.signal.chunk(rows)
-            yield rows, states, raw, told if self.weights is None else (*told, self.weights[rows])
+            yield rows, states, raw, self._told(rows)
 
 
 def weigh(outputs: Outputs, this: Pass, weights: Sequence[float | Tensor]) -> tuple[Tensor, Tensor, Tensor]:

@@ -27,7 +27,6 @@ from distill.losses.cross_entropy import CrossEntropy
 from distill.losses.loss import Loss
 from distill.losses.objective import Objective
 from distill.losses.pull import Seen, trained
-from distill.losses.quantity import number
 from distill.models import answer
 from distill.rollouts.rollout import Rollout
 from distill.teachers.teacher import Teacher
@@ -105,8 +104,7 @@ class Distiller(pl.LightningModule):
         self.tally.add(weighed, batch)
         self.seen = Seen(outputs, signal, batch, moment)
         if self._logs_now and self._closes(index):
-            temperature = torch.as_tensor(number(self.objective.temperature)).detach()  # it may be learned
-            self.told = self.teacher.account(temperature.item(), outputs)
+            self.told = self.teacher.account(self.objective.typical_temperature, outputs)
         return weighed.total
 
     def on_before_backward(self, loss: Tensor) -> None:
