@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from distill.data.classification import inputs_of
 from distill.data.encode import Marks
+from distill.data.mixture import Mixture
 from distill.data.packing import Piece
 from distill.data.text import TextData
 from distill.data.tokenizer import TrainedBPE
@@ -36,13 +37,14 @@ class MaskedData(TextData):
         mask, 10 % as a random token, 10 % as they are
 
     Args:
-        path, name, field, subset, split, tokenizer, share, validation, test: as in ``TextData``.
+        path, name, sources, field, subset, split, tokenizer, share, validation, test: as in ``TextData``.
         sequence_length: tokens of a piece at most.
         batch_size: pieces of a micro-batch on one device.
         seed: of the order of training pieces.
         workers: processes that make batches.
         evaluation_tokens: stop validation and test with the piece that reaches this many tokens.
         cache: a folder for the gathered documentation and the trained tokenizer.
+        mixture, domain_weights, train_domains: as in ``TextData``.
         rate: of tokens that are supervised; 1 supervises all, for losses on states and attention, and hides none.
     """
 
@@ -67,6 +69,10 @@ class MaskedData(TextData):
         evaluation_tokens: Count | None = None,
         cache: str | None = None,
         rate: Share = 0.15,
+        mixture: Mixture | None = None,
+        domain_weights: dict[str, float] | None = None,
+        train_domains: list[str] | None = None,
+        sources: dict[str, str | None] | None = None,
     ) -> None:
         super().__init__(
             path,
@@ -85,6 +91,10 @@ class MaskedData(TextData):
             workers=workers,
             evaluation_tokens=evaluation_tokens,
             cache=cache,
+            sources=sources,
+            mixture=mixture,
+            domain_weights=domain_weights,
+            train_domains=train_domains,
         )
         self.rate = rate
 
@@ -132,14 +142,16 @@ def _batch(mask: int, padding: int, rate: float, rows: Sequence[Sequence[Piece]]
     width = inputs["input_ids"].shape[1]
     positions = torch.from_numpy(np.concatenate([row * width + places for row, (_, places) in enumerate(made)]))
     targets = np.concatenate([piece.inputs[places] for piece, (_, places) in zip(pieces, made, strict=True)])
+    owners, each = positions // width, torch.tensor([piece.weight for piece in pieces])
     return Batch(
         inputs=inputs,
         teacher_inputs=inputs,
         positions=positions,
         teacher_positions=positions,
         targets=torch.from_numpy(targets.astype(np.int64)),
-        owners=positions // width,
+        owners=owners,
         samples=tuple(piece.hash for piece in pieces),
         domains=tuple(piece.domain for piece in pieces),
         causal=False,
+        weights=None if (each == 1).all() else each[owners],
     )

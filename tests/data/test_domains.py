@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from distill.data.masked import MaskedData
 from distill.data.mixture import Mixture
 from distill.data.python_docs import python_docs
 from distill.data.text import TextData
@@ -118,3 +119,19 @@ def test_pythons_documentation_has_two_domains_and_can_be_one_of_several(cache, 
     assert [one.digest for one in both.documents[: len(alone.documents)]] == [one.digest for one in alone.documents]
     assert {one.domain for one in both.documents} == {"python", "sea"}
     assert both.rows == len(both.documents) + sum(both.dropped.values())
+
+
+def test_what_has_holes_is_tailored_alike(sources):
+    def holed(**changed: Any) -> MaskedData:
+        return MaskedData(sources=sources, tokenizer=TrainedBPE(300), sequence_length=32, batch_size=4, **changed)
+
+    heavy, plain = holed(domain_weights={"sea": 2.5}), holed()
+    for batch, same in zip(map(heavy.batch, range(3)), map(plain.batch, range(3)), strict=True):
+        assert torch.equal(batch.targets, same.targets)
+        assert same.weights is None
+        wanted = torch.tensor([2.5 if batch.domains[i] == "sea" else 1.0 for i in batch.owners.tolist()])
+        assert torch.equal(torch.ones(batch.tokens) if batch.weights is None else batch.weights, wanted)
+    assert heavy.fingerprint != plain.fingerprint
+    alone = holed(train_domains=["sea"], mixture=Mixture(exponent=0.5))
+    assert set(tokens(alone.train_batches())) == {"sea"}
+    assert set(tokens(alone.test_batches())) == {"school", "sea"}
