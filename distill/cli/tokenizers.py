@@ -28,6 +28,14 @@ def crosses(config: Mapping[str, Any]) -> bool:
     return definition is not None and attribute(definition, "crosses") is True
 
 
+def wordless(node: Mapping[str, Any]) -> bool:
+    """Whether a model of a teacher speaks of no tokens (its class says so), so that none have to be shared; read as
+    text."""
+    target = node.get("_target_")
+    definition = find(target) if isinstance(target, str) else None
+    return definition is not None and attribute(definition, "wordless") is True
+
+
 def differ(teacher: Mapping[str, Any], tokenizer: "PreTrainedTokenizerBase") -> bool:
     """Whether a loadable teacher reads a text in other tokens; equal ones need no alignment.
 
@@ -69,7 +77,7 @@ def own_tokenizer(config: Mapping[str, Any]) -> "PreTrainedTokenizerBase | None"
     recipe = config["data"].get("tokenizer") is not None
     for part in ("student",) if crosses(config) and recipe else ("student", "teacher"):
         for node in speakers(config[part]).values():
-            if (place := tokenizer_place(node)) is not None:
+            if not wordless(node) and (place := tokenizer_place(node)) is not None:
                 return load_tokenizer(place)
     if not recipe:
         reason = "no model brings a tokenizer, and there is no recipe for one"
@@ -117,7 +125,7 @@ def _shared(
 
     if teacher.get("url") is not None:
         return _served(teacher, tokenizer)
-    if teacher.get("path") is None:
+    if teacher.get("path") is None or wordless(teacher):
         return None, ()
     folder, key = located(teacher), ".".join(filter(None, ("teacher", place, "path")))
     config = load_config(folder)

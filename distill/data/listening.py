@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 TOGETHER = 8
 """Sounds that are heard at once."""
+FRAMES = 50
+"""States of a Whisper encoder for a second of sound."""
 
 
 class Listener:
@@ -83,6 +85,35 @@ class Listener:
             for one, text in zip(some, written(self.model, self.data, hear.heard(some), some), strict=True):
                 write_bytes(places[one.sound], text.encode("utf-8"))
         return {sound: place.read_text(encoding="utf-8") for sound, place in places.items()}
+
+    def write(self, sound: np.ndarray) -> str:
+        """What it writes of one sound of at most a window, heard anew: to be timed."""
+        from distill.data.transcribing import ids
+
+        told = ids(self.model, self.data, {"input_features": self.data.ear.spectrograms([sound])}, 1)[0]
+        return str(self.data.prepare().decode(told, skip_special_tokens=True)).strip()
+
+    @torch.no_grad()
+    def frames(self, samples: Sequence[Uttered]) -> tuple[dict[str, Path], dict[str, str]]:
+        """By a sound's hash: the file of its states, (T, D), the window's silence behind it cut off; and what the
+        teacher writes of it. The encoder hears a sound once for both."""
+        from distill.data.transcribing import written
+
+        states = {one.sound: self.home / "frames" / f"{one.sound}.npy" for one in samples}
+        texts = {one.sound: self.home / "transcripts" / f"{one.sound}.txt" for one in samples}
+        every = {one.sound: one for one in samples}
+        missing = [one for sound, one in every.items() if not (states[sound].is_file() and texts[sound].is_file())]
+        hear = Collate("speech", self.data.ear, self.data.decode, 0)
+        for first in range(0, len(missing), TOGETHER):
+            some = missing[first : first + TOGETHER]
+            told = self.model.get_encoder()(**hear.heard(some)).last_hidden_state  # (B, T, D)
+            said = written(self.model, self.data, {"encoder_outputs": told[None]}, some)
+            for one, state, text in zip(some, told.numpy(), said, strict=True):
+                drawn = io.BytesIO()
+                np.save(drawn, state[: round(one.seconds * FRAMES)], allow_pickle=False)
+                write_bytes(states[one.sound], drawn.getvalue())
+                write_bytes(texts[one.sound], text.encode("utf-8"))
+        return states, {sound: place.read_text(encoding="utf-8") for sound, place in texts.items()}
 
 
 def _content(folder: Path) -> str:

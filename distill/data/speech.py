@@ -10,12 +10,13 @@ that are trained on, and where it strays too far from the reference the sample i
 Left out on purpose: timestamps, several languages in one set, augmentation.
 """
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from transformers import PreTrainedTokenizerBase
 
@@ -34,6 +35,9 @@ from distill.data.utterances import Collate, Processor, Uttered, opening
 from distill.errors import BadInput
 from distill.ranges import Count, Fraction, Natural, NonNegative, Positive, Share
 from distill.types import Family, Task
+
+if TYPE_CHECKING:
+    from distill.data.listening import Listener
 
 LONG, WORDY, STRAYED = "longer_than_window", "longer_than_sequence_length", "word_errors_of_the_teacher"
 FORMAT = 1
@@ -121,6 +125,8 @@ class SpeechData(DataModule):
         self.tokenizer: PreTrainedTokenizerBase | None = None
         self.states: Mapping[str, Path] | None = None
         self.dropped: dict[str, int] = {}
+        self.listener: Listener | None = None  # of a student of frames
+        self.told: Mapping[str, str] = {}  # what it wrote of the test part, by a sound's hash
 
     # ---------------------------------------------------------------------------------------------------- reading
 
@@ -200,9 +206,13 @@ class SpeechData(DataModule):
 
     def meet(self, teacher: str, place: str) -> None:
         """Let the teacher write the transcripts, and its encoder listen, where the data's keys ask for it."""
-        if self.family != "speech" or not (self.pseudo_labels or self.shared_encoder):
-            return
         from distill.data.listening import Listener
+
+        if self.family == "ctc":
+            self._meet_frames(teacher)
+            return
+        if not (self.pseudo_labels or self.shared_encoder):
+            return
 
         listener = Listener(teacher, self, self.cache)
         everything = [one for rows in self.rows.values() for one in rows]
@@ -212,6 +222,23 @@ class SpeechData(DataModule):
             self._relabel(told)
         if not self.shared_encoder:
             self.states = None
+
+    def _meet_frames(self, teacher: str) -> None:
+        """Let an encoder-decoder hear the training sounds for a student of frames: its encoder's states go into the
+        batches, and with ``pseudo_labels`` what it writes is trained on. It transcribes the test part too, so that the
+        student's words can be compared with its own."""
+        from distill.data.listening import Listener
+        from distill.folders import load_config, load_tokenizer
+
+        heard = copy.copy(self)
+        heard.family, heard.tokenizer = "speech", load_tokenizer(teacher)
+        places = load_config(teacher).to_dict().get("max_target_positions", self.sequence_length)
+        heard.sequence_length = min(self.sequence_length, places - len(opening(heard.tokenizer)))  # its tokens
+        self.listener = Listener(teacher, heard, self.cache)
+        self.states, told = self.listener.frames(self.rows["train"])
+        _, self.told = self.listener.frames(self.rows["test"])
+        if self.pseudo_labels:
+            self._relabel(told)
 
     def _relabel(self, told: Mapping[str, str]) -> None:
         from distill.data.words import word_errors

@@ -1,7 +1,7 @@
 """A sound with its transcript, and batches of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from distill.data.sound import Sounds
 from distill.errors import BadInput
 from distill.types import Batch, Family
 
+STATES = "encoder_states"
+"""Under this name a batch's ``teacher_inputs`` hold what a teacher of frames heard, (B, T, D)."""
 START, ENGLISH, TRANSCRIBE, UNTIMED = "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>"
 
 
@@ -69,7 +71,8 @@ class Collate:
         ear: makes the inputs.
         decode: reads the sounds.
         padding: id behind a transcript.
-        states: by a sound's hash, the file of what a shared encoder made of it; None: sounds are heard anew.
+        states: by a sound's hash, the file of what a shared encoder made of it; None: sounds are heard anew. For
+            ``ctc``: of what the teacher's encoder made of it, frame by frame.
     """
 
     def __init__(
@@ -114,7 +117,18 @@ class Collate:
             labels[b, : len(one.target)] = torch.tensor(one.target, dtype=torch.int64)
         inputs = {"input_features": frames, "attention_mask": there.long()}
         blank = [(0,) * int(count) for count in counts]
-        return _batch(rows, inputs, there.flatten().nonzero()[:, 0], blank, {"sequences": labels})
+        made = _batch(rows, inputs, there.flatten().nonzero()[:, 0], blank, {"sequences": labels})
+        if self.states is None or not all(one.sound in self.states for one in rows):
+            return made
+        return replace(made, teacher_inputs={STATES: self._states(self.states, rows, frames.shape[1])})
+
+    def _states(self, states: Mapping[str, Path], rows: Sequence[Uttered], width: int) -> Tensor:
+        """(B, T, D), zero behind a sound's end; one state more or less than the student has frames is rounding."""
+        told = [torch.from_numpy(np.load(states[one.sound], allow_pickle=False))[:width] for one in rows]
+        laid = torch.zeros(len(rows), width, told[0].shape[1])
+        for row, one in enumerate(told):
+            laid[row, : len(one)] = one
+        return laid
 
 
 def _batch(

@@ -126,6 +126,7 @@ class Evaluation:
             samples += [] if self.continuations is None else self.continuations.texts(subjects, prompts)
             for worked in (one.measure(subjects, data) for one in self._on_samples(kind) if data is not None):
                 rows += [_row(subject, one, split, seed) for subject in subjects for one in worked.rows[subject.name]]
+                rows += [_told(name, one, split, seed) for name, told in worked.absent.items() for one in told]
                 samples += worked.samples
         return Evaluated(rows, samples)
 
@@ -228,6 +229,8 @@ def within(owners: torch.Tensor) -> torch.Tensor:
 
 
 def _row(subject: Subject, one: Measured, split: str, seed: int) -> Row:
-    return Row(
-        subject.name, one.metric, one.value, one.unit, split, subject.step, seed, one.n, low=one.low, high=one.high
-    )
+    return _told(subject.name, one, split, seed, subject.step)
+
+
+def _told(name: str, one: Measured, split: str, seed: int, step: int = 0) -> Row:
+    return Row(name, one.metric, one.value, one.unit, split, step, seed, one.n, low=one.low, high=one.high)

@@ -8,7 +8,7 @@ they do where they are used. Each says for which kinds of data it is made, and i
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -127,10 +127,12 @@ class ModelMeasure(Measure, ABC):
 @dataclass(frozen=True)
 class Worked:
     """What came of working on samples: rows by the subject's name, and lines for ``samples.jsonl``, each with its
-    ``subject`` and whatever else a reader should see."""
+    ``subject`` and whatever else a reader should see. ``absent``: rows by the name of whoever is no subject, since only
+    what it said of the samples is at hand."""
 
     rows: Mapping[str, list[Measured]]
     samples: list[dict[str, str]]
+    absent: Mapping[str, list[Measured]] = field(default_factory=dict)
 
 
 class SampleMeasure(Measure, ABC):

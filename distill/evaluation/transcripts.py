@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from distill.data.heard import RATE
+from distill.data.listening import Listener
 from distill.data.module import DataModule
 from distill.data.sound import cuts
 from distill.data.speech import SpeechData
 from distill.data.transcribing import never, written
 from distill.data.utterances import Uttered, opening
-from distill.data.words import normalised, word_errors
+from distill.data.words import character_errors, normalised, word_errors
 from distill.evaluation.bootstrap import resampled
 from distill.evaluation.drafting import Drafted, speculative
 from distill.evaluation.measure import Measured, SampleMeasure, Worked, told_apart
@@ -26,9 +27,9 @@ BATCH = 8
 class Transcripts(SampleMeasure):
     """Greedy transcripts against references, by a stated normaliser (``distill/data/words.py``).
 
-    Formula: word_error_rate = (S + D + I) / words of the references; word_errors_to_teacher, the same against the
-        teacher's transcripts; real_time_factor = seconds to transcribe / seconds of sound, one at a time, median over
-        sounds, features and encoder included; acceptance_rate = drafted tokens that the teacher's greedy text has, over
+    Formula: word_error_rate = (S + D + I) / words of the references; character_error_rate, the same of characters;
+        word_errors_to_teacher, the first against the teacher's transcripts; real_time_factor = seconds to transcribe /
+        seconds of sound, one at a time, median over sounds, features and encoder included; acceptance_rate = drafted tokens that the teacher's greedy text has, over
         those drafted, ``ahead`` at a time; teacher_passes_saved = 1 − its passes / its tokens
     Source: Radford et al. 2022, https://arxiv.org/abs/2212.04356 (the normaliser); Leviathan et al. 2023,
         https://arxiv.org/abs/2211.17192 (acceptance).
@@ -56,7 +57,9 @@ class Transcripts(SampleMeasure):
         samples = list(data.rows["test"][: self.samples])
         said = {one.name: self._said(one, data, samples) for one in subjects}
         teacher = told_apart(subjects)
-        rows = {name: _scores(told, samples, said.get("teacher")) for name, told in said.items()}
+        words = said.get("teacher") or [data.told[one.sound] for one in samples if one.sound in data.told]
+        theirs = words if samples and len(words) == len(samples) else None
+        rows = {name: _scores(told, samples, theirs) for name, told in said.items()}
         for subject in subjects:
             rows[subject.name] += self._long(subject, data)
             if teacher is not None and data.family == "speech":
@@ -68,7 +71,22 @@ class Transcripts(SampleMeasure):
             for i, one in enumerate(samples[: self.shown])
             for name, told in said.items()
         ]
-        return Worked(rows, texts)
+        return Worked(
+            rows, texts, {} if data.listener is None else self._listener(data.listener, data, samples, theirs)
+        )
+
+    def _listener(
+        self, listener: Listener, data: SpeechData, samples: Sequence[Uttered], words: Sequence[str] | None
+    ) -> dict[str, list[Measured]]:
+        """Of the teacher of a student of frames: it is of another family, and has said what it heard already."""
+        if words is None:
+            return {}
+        taken = []
+        for one in samples[: self.timed]:
+            begin = time.perf_counter()
+            listener.write(data.decode.of(one.content))
+            taken.append((time.perf_counter() - begin) / one.seconds)
+        return {"teacher": [*_scores(words, samples, words), _factor(taken)]}
 
     def _said(self, subject: Subject, data: SpeechData, samples: Sequence[Uttered]) -> list[str]:
         found: list[str] = []
@@ -122,10 +140,7 @@ class Transcripts(SampleMeasure):
                 begin = time.perf_counter()
                 transcribed(subject, data, sound)
                 taken[subject.name].append((time.perf_counter() - begin) / one.seconds)
-        return {
-            name: Measured("real_time_factor", float(np.median(times)) if times else float("nan"), "x", len(times))
-            for name, times in taken.items()
-        }
+        return {name: _factor(times) for name, times in taken.items()}
 
 
 def transcribed(subject: Subject, data: SpeechData, sound: np.ndarray) -> str:
@@ -163,10 +178,15 @@ def _scores(said: Sequence[str], samples: Sequence[Uttered], teacher: Sequence[s
     exact = np.array([normalised(a) == normalised(b) for a, b in zip(said, references, strict=True)], dtype=float)
     ends = resampled(len(exact), lambda drawn: float(exact[drawn].mean()), 400)
     rows = [_rate("word_error_rate", said, references)]
+    rows.append(Measured("character_error_rate", character_errors(said, references), "fraction", len(said)))
     rows.append(Measured("exact_match", float(exact.mean()), "fraction", len(exact), *ends))
     if teacher is not None:
         rows.append(_rate("word_errors_to_teacher", said, teacher))
     return rows
+
+
+def _factor(times: Sequence[float]) -> Measured:
+    return Measured("real_time_factor", float(np.median(times)) if times else float("nan"), "x", len(times))
 
 
 def _rate(name: str, said: Sequence[str], references: Sequence[str]) -> Measured:
