@@ -93,10 +93,14 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_a_killed_job_loses_at_most_one_batch(generate, home, tmp_path, capsys):
+N_BEST = ("decoding=n_best", "decoding.chat=false", "decoding.new_tokens=6", "decoding.beams=4")
+
+
+@pytest.mark.parametrize("decoding", [(), N_BEST])
+def test_a_killed_job_loses_at_most_one_batch(generate, home, tmp_path, capsys, decoding):
     words = ["teacher=live", f"teacher.path={home / 'model'}", f"prompts.path={home / 'rows.jsonl'}", "into=out"]
     words += ["decoding.chat=false", "decoding.new_tokens=6", "batch_size=2"]
-    script = [sys.executable, "-c", KILLED, "generate", *words]
+    script = [sys.executable, "-c", KILLED, "generate", *words, *decoding]
     with subprocess.Popen(script, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -104,9 +108,9 @@ def test_a_killed_job_loses_at_most_one_batch(generate, home, tmp_path, capsys):
                 os.kill(process.pid, signal.SIGKILL)
                 break
     assert process.wait(timeout=30) == -signal.SIGKILL
-    rows = generate()
+    rows = generate(*decoding)
     assert "4 prompts were answered before; 5 answered now" in capsys.readouterr().out
-    assert rows == generate(into="straight")
+    assert rows == generate(*decoding, into="straight")
 
 
 def test_a_damaged_batch_is_refused(generate, tmp_path):
@@ -132,11 +136,16 @@ def test_best_of_n_is_the_likeliest_of_them(generate, tmp_path):
 
 
 def test_seq_inter_takes_the_one_nearest_to_the_reference(generate):
-    pytest.importorskip("sacrebleu")
-    beam = ("decoding=n_best", "decoding.chat=false", "decoding.new_tokens=6", "decoding.beams=4")
-    rows = generate(*beam, "pick=closest", "prompts.reference=completion")
+    bleu = pytest.importorskip("sacrebleu").sentence_bleu
+    every = generate(*N_BEST, "prompts.reference=completion")
+    assert len(every) > 9
+    rows = generate(*N_BEST, "pick=closest", "prompts.reference=completion")
     assert len(rows) == 9
-    assert all(row["reference"].startswith("It is") for row in rows)
+    for row in rows:
+        assert row["reference"].startswith("It is")
+        beam = [one["completion"] for one in every if one["prompt"] == row["prompt"]]
+        scores = [bleu(text, [row["reference"]]).score for text in beam]
+        assert row["completion"] == beam[scores.index(max(scores))]
 
 
 def test_a_teacher_that_writes_nothing_is_refused(generate, capsys):
