@@ -29,8 +29,9 @@ class Transcripts(SampleMeasure):
 
     Formula: word_error_rate = (S + D + I) / words of the references; character_error_rate, the same of characters;
         word_errors_to_teacher, the first against the teacher's transcripts; real_time_factor = seconds to transcribe /
-        seconds of sound, one at a time, median over sounds, features and encoder included; acceptance_rate = drafted tokens that the teacher's greedy text has, over
-        those drafted, ``ahead`` at a time; teacher_passes_saved = 1 − its passes / its tokens
+        seconds of sound, one at a time, median over sounds, features and encoder included; acceptance_rate = drafted
+        tokens that the teacher's greedy text has, over those drafted, ``ahead`` at a time; teacher_passes_saved =
+        1 − its passes / its tokens
     Source: Radford et al. 2022, https://arxiv.org/abs/2212.04356 (the normaliser); Leviathan et al. 2023,
         https://arxiv.org/abs/2211.17192 (acceptance).
 
