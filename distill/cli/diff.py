@@ -26,7 +26,7 @@ def run(arguments: Arguments) -> int:
     from distill.reports.document import Table
     from distill.reports.gather import gather
     from distill.reports.report import written
-    from distill.reports.table import fitting
+    from distill.reports.table import whole
 
     first, second = (gather([folder]).runs[0] for folder in folders)
     document, console = difference(first, second), Console()
@@ -34,7 +34,7 @@ def run(arguments: Arguments) -> int:
     for section in document.sections:
         for block in section.blocks:
             console.print(Text(f"\n{section.title}", "bold"))
-            console.print(fitting(block, console) if isinstance(block, Table) else Text(getattr(block, "text", "")))
+            console.print(whole(block, console) if isinstance(block, Table) else Text(getattr(block, "text", "")))
     if into is not None and not arguments.dry_run:
         made = written(document, into)
         print(f"\n{made.html}\n{made.markdown}")

@@ -28,6 +28,8 @@ class Format:
         if not math.isfinite(value):
             return UNDEFINED
         scaled = value / self.divisor
+        if self.decimals == 0 and scaled == round(scaled) and abs(scaled) < 1e12:
+            return _minus(f"{scaled:.0f}")  # a seed is read digit by digit
         if scaled != 0 and (abs(scaled) >= 1e6 or abs(scaled) < 10.0 ** -(self.decimals + 2)):
             return _minus(f"{scaled:.2e}")
         return _minus(f"{scaled:.{self.decimals}f}")

@@ -1,8 +1,8 @@
 """The result table in the terminal, with the verdict above it.
 
 Subjects are rows where the terminal is wide enough, columns where it is not, so that every number stays readable at
-80 columns; a table of many settings shows its first columns. Text is shown letter by letter: no markup and no control
-character of a name is obeyed.
+80 columns; a table of many settings shows its first columns, one of two runs all of them. Text is shown letter by
+letter: no markup and no control character of a name is obeyed.
 """
 
 from rich import box
@@ -46,6 +46,16 @@ def fitting(table: Table, console: Console) -> Grid:
         if _fits(turned, console):
             return turned
     return turned
+
+
+def whole(table: Table, console: Console) -> Grid:
+    """Every column of the table; where it is too wide, words are folded and numbers are not."""
+    grid = _grid(table.headings, table.rows)
+    fits = _fits(grid, console)
+    for column, heading in zip(grid.columns, table.headings, strict=True):
+        column.no_wrap = heading.numeric or fits
+        column.overflow = "fold"
+    return grid
 
 
 def _fits(grid: Grid, console: Console) -> bool:

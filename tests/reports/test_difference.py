@@ -52,6 +52,15 @@ def test_the_verb_prints_and_writes(pair, capsys, tmp_path):
     assert "−0.250" in (tmp_path / "report.md").read_text()
 
 
+def test_no_column_is_left_out_where_the_terminal_is_narrow(pair, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["diff", *map(str, pair)]) == 0
+    said = capsys.readouterr().out
+    assert "more columns" not in said
+    assert max(map(len, said.splitlines())) <= 80
+    assert "−0.250" in said
+
+
 @pytest.mark.parametrize("words", [["a"], ["a", "b", "c"], ["a", "b", "key=1"]])
 def test_what_are_not_two_runs_is_refused(words, capsys):
     assert main(["diff", *words]) == 2
