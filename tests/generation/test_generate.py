@@ -148,6 +148,30 @@ def test_seq_inter_takes_the_one_nearest_to_the_reference(generate):
         assert row["completion"] == beam[scores.index(max(scores))]
 
 
+STRICT = {
+    "length": ["shortest=1000"],
+    "likelihood": ["most=0.001"],
+    "perplexity": ["most=1.001", "judge.path={model}"],
+    "correctness": [],
+    "agreement": [],
+}
+
+
+@pytest.mark.parametrize("name", STRICT)
+def test_a_named_filter_counts_what_it_drops(name, home, tmp_path, monkeypatch):
+    """A teacher that writes noise: little passes the strictest of each, and the account says which it was."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DISTILL_CACHE", str(tmp_path / "cache"))
+    keys = [f"filters.{name}.{key}".format(model=home / "model") for key in STRICT[name]]
+    decoding = ["decoding=sample", "decoding.chat=false", "decoding.candidates=3", "prompts.reference=completion"]
+    filtered = [f"+filter@filters.{name}={name}", *keys]
+    given = ["teacher=live", f"teacher.path={home / 'model'}", f"prompts.path={home / 'rows.jsonl'}", "batch_size=9"]
+    main(["generate", *given, *decoding, "decoding.new_tokens=48", "into=out", *filtered])
+    told = account(tmp_path / "out")
+    assert told["dropped"][name] > 0
+    assert told["candidates"] == 27
+
+
 def test_a_teacher_that_writes_nothing_is_refused(generate, capsys):
     assert main(["generate", "teacher=none", "prompts.path=rows.jsonl"]) == 2
 
