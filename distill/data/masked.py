@@ -19,6 +19,7 @@ from distill.data.classification import inputs_of
 from distill.data.encode import Marks
 from distill.data.mixture import Mixture
 from distill.data.packing import Piece
+from distill.data.prompts import Prompt
 from distill.data.text import TextData
 from distill.data.tokenizer import TrainedBPE
 from distill.ranges import Count, Fraction, Natural, Share
@@ -113,6 +114,10 @@ class MaskedData(TextData):
     @property
     def fingerprint(self) -> str:
         return f"{super().fingerprint}-masked-{self.rate:g}"
+
+    def prompts(self, count: int) -> list[Prompt]:
+        """None: what fills holes does not write on."""
+        return []
 
     @property
     def collate(self) -> Callable[[Sequence[Sequence[Piece]]], Batch]:  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -51,3 +51,4 @@ def test_a_batch_of_documents(tmp_path):
     assert batch.inputs["attention_mask"].flatten()[batch.positions].all()
     assert (shown[batch.positions] == data.prepare().mask_token_id).any()
     assert batch.tokens == len(batch.positions) == len(batch.targets)
+    assert data.prompts(3) == []  # nothing writes on after them
