@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from distill import rows
 
-BITS, NATS = "bits_per_byte", "nats_per_token"
+BITS, INSTEAD = "bits_per_byte", ("nats_per_token", "word_error_rate")
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,9 @@ class Goal:
     """The objective metric of a sweep, as a row of ``metrics.jsonl`` is found.
 
     Attributes:
-        metric: ``bits_per_byte``, ``nats_per_token``, … Labels and frames spell no bytes: where a run has no bits
-            per byte at all, its nats per token are meant.
+        metric: ``bits_per_byte``, ``nats_per_token``, … Labels and pictures spell no bytes: where a run has no
+            bits per byte at all, its nats per token are meant; where it has neither, as frames under CTC, its word
+            error rate.
         subject, split: whose, on which text.
         better: which direction is better.
     """
@@ -59,7 +60,7 @@ class Goal:
 
     @property
     def _names(self) -> tuple[str, ...]:
-        return (BITS, NATS) if self.metric == BITS else (self.metric,)
+        return (BITS, *INSTEAD) if self.metric == BITS else (self.metric,)
 
     def _is(self, row: rows.Row, name: str) -> bool:
         """A size or a speed stands on no text, whatever split is asked."""

@@ -40,3 +40,7 @@ def test_bits_that_are_no_number_are_not_replaced(tmp_path, broken):
 def test_any_other_metric_stands_for_itself(tmp_path):
     assert Goal("accuracy").value(told(tmp_path, nats_per_token=2.0)) is None
     assert Goal("accuracy").value(tmp_path / "none") is None
+
+
+def test_frames_have_neither_bytes_nor_nats_but_words(tmp_path):
+    assert Goal("bits_per_byte").value(told(tmp_path, word_error_rate=0.5)) == 0.5

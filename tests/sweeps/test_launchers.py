@@ -39,6 +39,13 @@ def test_threads_set_by_hand_stay(monkeypatch):
     assert ProcessLauncher(2, threads=3).environment(0)["OMP_NUM_THREADS"] == "3"
 
 
+def test_large_tensors_get_large_pages_unless_the_user_says_otherwise(monkeypatch):
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
+    assert ProcessLauncher().environment(0)["THP_MEM_ALLOC_ENABLE"] == "1"
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "0")
+    assert "THP_MEM_ALLOC_ENABLE" not in ProcessLauncher().environment(0)
+
+
 def test_devices_are_dealt_out_one_a_run(sweep, plan):
     plan(dict.fromkeys("abcd", f"(run / 'device').write_text(os.environ['CUDA_VISIBLE_DEVICES']); {SLOW}"))
     Driver(sweep, ProcessLauncher(2, devices=[3, 5])).drive()
