@@ -123,7 +123,8 @@ def test_pythons_documentation_has_two_domains_and_can_be_one_of_several(cache, 
 
 def test_what_has_holes_is_tailored_alike(sources):
     def holed(**changed: Any) -> MaskedData:
-        return MaskedData(sources=sources, tokenizer=TrainedBPE(300), sequence_length=32, batch_size=4, **changed)
+        plain = {"sequence_length": 32, "batch_size": 4, "test": 0.4}  # a split by hash: some of either source
+        return MaskedData(sources=sources, tokenizer=TrainedBPE(300), **plain, **changed)
 
     heavy, plain = holed(domain_weights={"sea": 2.5}), holed()
     for batch, same in zip(map(heavy.batch, range(3)), map(plain.batch, range(3)), strict=True):
