@@ -39,11 +39,12 @@ def test_threads_set_by_hand_stay(monkeypatch):
     assert ProcessLauncher(2, threads=3).environment(0)["OMP_NUM_THREADS"] == "3"
 
 
-def test_large_tensors_get_large_pages_unless_the_user_says_otherwise(monkeypatch):
-    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
-    assert ProcessLauncher().environment(0)["THP_MEM_ALLOC_ENABLE"] == "1"
-    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "0")
-    assert "THP_MEM_ALLOC_ENABLE" not in ProcessLauncher().environment(0)
+def test_runs_that_share_a_process_get_large_pages_unless_the_user_says_otherwise(monkeypatch):
+    monkeypatch.delenv(process.LARGE_PAGES, raising=False)
+    assert ProcessLauncher().environment(0, runs=2)[process.LARGE_PAGES] == "1"
+    assert process.LARGE_PAGES not in ProcessLauncher().environment(0)
+    monkeypatch.setenv(process.LARGE_PAGES, "0")
+    assert process.LARGE_PAGES not in ProcessLauncher().environment(0, runs=2)
 
 
 def test_devices_are_dealt_out_one_a_run(sweep, plan):

@@ -19,9 +19,10 @@ from distill.sweeps.task import Task, command
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
 """What the libraries that compute look at when they are imported. torch with MKL takes its threads from the second, and
 from the first where that is not set: one of them alone decides nothing."""
-MEMORY = {"THP_MEM_ALLOC_ENABLE": "1"}
-"""Set where the user has not: torch takes large tensors in pages of 2 MiB (Linux, transparent huge pages on madvise).
-Fresh memory is the dearest part of a student's step that is not a product (docs/performance.md)."""
+LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
+"""Set for runs that share a process, unless the user has: torch takes large tensors in pages of 2 MiB (Linux,
+transparent huge pages on madvise). Students in turns live on fresh memory; a run by itself gains nothing
+(docs/performance.md)."""
 _LOOK = 0.3  # seconds between two looks at a claim
 
 
@@ -62,14 +63,15 @@ class ProcessLauncher(Launcher):
     def _started(self, tasks: Sequence[Task]) -> "_Process":
         slot = next((i for i, handle in enumerate(self._slots) if handle is None or handle.poll() is not None), 0)
         log = SweepFolder(tasks[0].folder).log(tasks[0].run)
-        handle = _Process(processes.start(command(tasks), log, self.environment(slot), announced=False))
+        handle = _Process(processes.start(command(tasks), log, self.environment(slot, len(tasks)), announced=False))
         self._slots[slot] = handle
         return handle
 
-    def environment(self, slot: int) -> dict[str, str]:
-        """The variables of the run in place ``slot``."""
+    def environment(self, slot: int, runs: int = 1) -> dict[str, str]:
+        """The variables of the process in place ``slot`` for so many runs."""
         told = {name: str(self._threads(name)) for name in THREADS}
-        told |= {name: value for name, value in MEMORY.items() if name not in os.environ}
+        if runs > 1 and LARGE_PAGES not in os.environ:
+            told[LARGE_PAGES] = "1"
         if self.devices:
             told["CUDA_VISIBLE_DEVICES"] = str(self.devices[slot % len(self.devices)])
         return told
