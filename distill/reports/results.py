@@ -1,5 +1,6 @@
 """The result table: who, how good, how large, how fast; and what the student is better by than its controls."""
 
+import math
 from collections.abc import Sequence
 
 from distill.reports.cells import Cell, Design
@@ -97,7 +98,8 @@ def others(cell: Cell) -> Table | None:
 
 
 def comparison(design: Design, verdicts: Sequence[Verdict], chosen: int | None) -> Table:
-    """One row a setting: the student's numbers, its worth against each control, and the gap closed."""
+    """One row a setting: the student's numbers, its worth against each control, and the gap closed. Settings of one key
+    that are words stand in the order of their worth."""
     shown = [m for m in _OF_SETTINGS if any(c.estimate("student", m.metric) for c in design.cells)]
     sizes = {e.value for c in design.cells if (e := c.estimate("student", PARAMETERS.metric))}
     shown = [m for m in shown if m is not PARAMETERS or len(sizes) > 1]
@@ -113,8 +115,8 @@ def comparison(design: Design, verdicts: Sequence[Verdict], chosen: int | None) 
     best = [_best(column, known) for known, column in zip(shown, columns, strict=True)]
     worths = [v.worth for v in verdicts], [v.worth_of_compute for v in verdicts]
     best_worths = [_best(column, _WORTH) for column in worths]
-    rows = []
-    for i, cell in enumerate(design.cells):
+    rows, order = [], _order(design, verdicts)
+    for i, cell in ((i, design.cells[i]) for i in order):
         items = [Item(cell.setting[key], best=i == chosen) for key in design.keys]
         told = [_item(c[i], f, i in b) for c, f, b in zip(columns, forms, best, strict=True)]
         gains = [*(_gain(w[i], i in b) for w, b in zip(worths, best_worths, strict=True)), _closed(verdicts[i])]
@@ -125,10 +127,24 @@ def comparison(design: Design, verdicts: Sequence[Verdict], chosen: int | None) 
         + (f", mean ± 95 % interval over {design.seeds} seeds. " if design.seeds > 1 else ". ")
         + "Worth is control − student, paired by run; extra steps: against the control that was given the teacher’s "
         "compute. Bold: best of the column and what its interval holds, and the setting best on the validation text."
+        + (" Those worth most come first." if order != sorted(order) else "")
     )
     if len(sizes) == 1:
         caption += f" Every student has {min(sizes):,.0f} parameters."
     return Table(tuple(headings), tuple(rows), caption)
+
+
+def _order(design: Design, verdicts: Sequence[Verdict]) -> list[int]:
+    """As swept; where one key takes words, which have no order of their own, the settings worth most first."""
+    order = list(range(len(design.cells)))
+    if len(design.keys) != 1 or design.numeric(design.keys[0]):
+        return order
+
+    def worth(index: int) -> float:
+        told = verdicts[index].worth
+        return told.value if told is not None and told.defined else -math.inf
+
+    return sorted(order, key=worth, reverse=True)
 
 
 def _forms(cell: Cell, measures: Sequence[Measure]) -> list[tuple[Measure, Format]]:

@@ -2,9 +2,11 @@
 
 import pytest
 
+from distill.reports.cells import Cell, Design
 from distill.reports.intervals import Estimate
 from distill.reports.measures import BITS, DECODE
-from distill.reports.results import _best
+from distill.reports.results import _best, _order
+from distill.reports.verdict import Verdict
 
 
 @pytest.mark.parametrize(
@@ -25,3 +27,13 @@ def test_ties_within_the_interval_or_within_rounding_are_ties(column, marked):
 
 def test_a_clock_has_its_noise():
     assert _best([Estimate(100.0), Estimate(104.0), Estimate(50.0)], DECODE) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "order"), [(("mse", "kl", "jsd", "none"), [1, 0, 2, 3]), (("1", "2", "4", "8"), [0, 1, 2, 3])]
+)
+def test_words_stand_in_the_order_of_their_worth_and_numbers_in_their_own(values, order):
+    cells = tuple(Cell({"kd": value}, ()) for value in values)
+    design = Design(("kd",), {"kd": values}, {"kd": "kd"}, cells, 3)
+    worths = (Estimate(0.1), Estimate(0.7), Estimate(float("nan")), None)
+    assert _order(design, [Verdict("unknown", "", "", worth) for worth in worths]) == order
