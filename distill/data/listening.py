@@ -8,12 +8,13 @@ https://arxiv.org/abs/2311.00430, section 3 (pseudo-labels; one encoder for both
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from distill.data.utterances import Collate, Uttered
 from distill.errors import BadInput
@@ -63,14 +64,9 @@ class Listener:
         """(T, D) of every sound, by its hash: the files that hold them."""
         places = {one.sound: self.home / "states" / f"{one.sound}.npy" for one in samples}
         missing = list({one.sound: one for one in samples if not places[one.sound].is_file()}.values())
-        hear = Collate("speech", self.data.ear, self.data.decode, 0)
-        for first in range(0, len(missing), TOGETHER):
-            some = missing[first : first + TOGETHER]
-            told = self.model.get_encoder()(**hear.heard(some)).last_hidden_state  # (B, T, D)
+        for some, told in self._heard(missing):
             for one, state in zip(some, told.numpy(), strict=True):
-                written = io.BytesIO()
-                np.save(written, state, allow_pickle=False)
-                write_bytes(places[one.sound], written.getvalue())
+                _keep(places[one.sound], state)
         return places
 
     def transcripts(self, samples: Sequence[Uttered], states: Mapping[str, Path]) -> dict[str, str]:
@@ -103,17 +99,25 @@ class Listener:
         texts = {one.sound: self.home / "transcripts" / f"{one.sound}.txt" for one in samples}
         every = {one.sound: one for one in samples}
         missing = [one for sound, one in every.items() if not (states[sound].is_file() and texts[sound].is_file())]
-        hear = Collate("speech", self.data.ear, self.data.decode, 0)
-        for first in range(0, len(missing), TOGETHER):
-            some = missing[first : first + TOGETHER]
-            told = self.model.get_encoder()(**hear.heard(some)).last_hidden_state  # (B, T, D)
+        for some, told in self._heard(missing):
             said = written(self.model, self.data, {"encoder_outputs": told[None]}, some)
             for one, state, text in zip(some, told.numpy(), said, strict=True):
-                drawn = io.BytesIO()
-                np.save(drawn, state[: round(one.seconds * FRAMES)], allow_pickle=False)
-                write_bytes(states[one.sound], drawn.getvalue())
+                _keep(states[one.sound], state[: round(one.seconds * FRAMES)])
                 write_bytes(texts[one.sound], text.encode("utf-8"))
         return states, {sound: place.read_text(encoding="utf-8") for sound, place in texts.items()}
+
+    def _heard(self, samples: Sequence[Uttered]) -> Iterator[tuple[Sequence[Uttered], Tensor]]:
+        """Some sounds at a time, and what the encoder makes of them, (B, T, D)."""
+        hear = Collate("speech", self.data.ear, self.data.decode, 0)
+        for first in range(0, len(samples), TOGETHER):
+            some = samples[first : first + TOGETHER]
+            yield some, self.model.get_encoder()(**hear.heard(some)).last_hidden_state
+
+
+def _keep(place: Path, state: np.ndarray) -> None:
+    drawn = io.BytesIO()
+    np.save(drawn, state, allow_pickle=False)
+    write_bytes(place, drawn.getvalue())
 
 
 def _content(folder: Path) -> str:
